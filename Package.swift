@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Vector kernels are written against AVX2 and FMA on x86-64; other architectures take the
+// compiler's defaults. In CI every warning is an error.
+#if arch(x86_64)
+  let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+#else
+  let cpuFlags: [SwiftSetting] = []
+#endif
+let strict: [SwiftSetting] =
+  Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
+let settings = cpuFlags + strict
+
+let argumentParser: Target.Dependency =
+  .product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
+  .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "lockstep",
+  products: [.executable(name: "lockstep", targets: ["lockstep"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+  ],
+  targets: [
+    cLibrary("COpenBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
+    cLibrary("COpenMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
+    cLibrary("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
+
+    module("Kernels", ["COpenBLAS"]),
+    module("HDF5", ["CHDF5"]),
+    module("Manifests", [crypto]),
+    module("Tokenizers", [crypto]),
+    module("Encoders", ["Kernels"]),
+    module("Shards", ["HDF5", "Manifests"]),
+    module("Checkpoints", ["Manifests"]),
+    module("Collectives", ["COpenMPI"]),
+    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", logging]),
+    .executableTarget(
+      name: "lockstep",
+      dependencies: ["Training", "Tokenizers", argumentParser, logging, yams],
+      swiftSettings: settings),
+
+    tests(of: "Kernels", ["Kernels"]),
+    tests(of: "HDF5", ["HDF5"]),
+    tests(of: "Manifests", ["Manifests"]),
+    tests(of: "Tokenizers", ["Tokenizers"]),
+    tests(of: "Encoders", ["Encoders", "Kernels", "Checkpoints"]),
+    tests(of: "Shards", ["Shards", "HDF5"]),
+    tests(of: "Checkpoints", ["Checkpoints", "Manifests"]),
+    tests(of: "Training", ["Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
+    tests(of: "Rank", ["Collectives", "lockstep"]),
+    tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints"]),
+  ]
+)
