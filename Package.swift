@@ -15,7 +15,6 @@ let settings = cpuFlags + strict
 let argumentParser: Target.Dependency =
   .product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
@@ -36,7 +35,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
@@ -52,10 +50,14 @@ let package = Package(
     module("Shards", ["HDF5", "Manifests"]),
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),
-    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", logging]),
+    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives"]),
     .executableTarget(
       name: "lockstep",
-      dependencies: ["Training", "Tokenizers", argumentParser, logging, yams],
+      dependencies: [
+        "Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Manifests",
+        "Tokenizers",
+        argumentParser, yams,
+      ],
       swiftSettings: settings),
 
     tests(of: "Kernels", ["Kernels"]),
@@ -63,10 +65,14 @@ let package = Package(
     tests(of: "Manifests", ["Manifests"]),
     tests(of: "Tokenizers", ["Tokenizers"]),
     tests(of: "Encoders", ["Encoders", "Kernels", "Checkpoints"]),
-    tests(of: "Shards", ["Shards", "HDF5"]),
+    tests(of: "Shards", ["Shards", "HDF5", "Manifests"]),
     tests(of: "Checkpoints", ["Checkpoints", "Manifests"]),
     tests(of: "Training", ["Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
-    tests(of: "Rank", ["Collectives", "lockstep"]),
+    tests(of: "Rank", ["Collectives", "lockstep", "rank-checks"]),
+    // What Tests/RankTests starts under mpirun, once a rank.
+    .executableTarget(
+      name: "rank-checks", dependencies: ["Collectives"], path: "Tests/RankChecks",
+      swiftSettings: settings),
     tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints"]),
   ]
 )

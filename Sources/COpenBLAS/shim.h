@@ -1,2 +1,32 @@
 #pragma once
 #include <cblas.h>
+
+// What the vector kernels need from the CPU and Swift's standard library does not offer.
+
+/// Makes the calling thread flush subnormal results to zero and read subnormal operands as zero
+/// (MXCSR bits 15 and 6). Elsewhere than on x86 the thread keeps its mode.
+static inline void lockstep_flush_subnormals(void) {
+#if defined(__SSE__)
+  const unsigned int flush = (1u << 15) | (1u << 6);
+  unsigned int mode = __builtin_ia32_stmxcsr();
+  if ((mode & flush) != flush) __builtin_ia32_ldmxcsr(mode | flush);
+#endif
+}
+
+/// Tells the core that the thread spins.
+static inline void lockstep_pause(void) {
+#if defined(__SSE__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/// Swift imports this as SIMD8<Float>.
+typedef float lockstep_float8 __attribute__((ext_vector_type(8)));
+
+/// Correctly rounded square roots, one instruction; SIMD8.squareRoot() calls sqrtf lane by lane.
+static inline __attribute__((always_inline)) lockstep_float8 lockstep_square_root(
+    lockstep_float8 x) {
+  return __builtin_elementwise_sqrt(x);
+}

@@ -1,0 +1,157 @@
+import Foundation
+import Testing
+
+@testable import Kernels
+
+@Suite struct LossTests {
+  private func loss(_ z: Double, _ y: Double) -> Double {
+    // Exact where the textbook form overflows or cancels.
+    y * log1p(exp(-z)) + (1 - y) * (z + log1p(exp(-z)))
+  }
+
+  @Test("Binary cross-entropy and its gradient match double precision", arguments: [0, 1, 5, 88])
+  func oracle(count: Int) {
+    let z = random(count, "z", 3)
+    let labels = Arena(count: count)
+    for i in 0..<count { labels.base[i] = [0, 1, 0.25][i % 3] }
+    let dz = unwritten(count)
+    let sum = BCEWithLogits.forwardBackward(
+      dz.base, z.base, labels.base, count: count, scale: 0.125)
+    let expected = zip(z.doubles, labels.doubles).reduce(0) { $0 + loss($1.0, $1.1) }
+    #expect(abs(sum - expected) <= 1e-12 * max(1, expected))
+    // Central differences of the loss.
+    let h = 1e-5
+    let slopes = zip(z.doubles, labels.doubles).map {
+      (loss($0 + h, $1) - loss($0 - h, $1)) / (2 * h) * 0.125
+    }
+    expectClose("dlogits", dz, slopes, absolute: 1e-8)
+    #expect(
+      BCEWithLogits.forwardBackward(nil, z.base, labels.base, count: count, scale: 1) == sum)
+  }
+
+  @Test("Logits of ±200 and beyond give finite losses and exact gradients")
+  func stability() {
+    let z = Arena(count: 6)
+    let labels = Arena(count: 6)
+    let values: [Float] = [200, -200, 200, -200, 3e38, -3e38]
+    z.base.update(from: values, count: 6)
+    for i in 2..<4 { labels.base[i] = 1 }
+    labels.base[4] = 1
+    let dz = unwritten(6)
+    let sum = BCEWithLogits.forwardBackward(dz.base, z.base, labels.base, count: 6, scale: 1)
+    #expect(abs(sum - 400) < 1e-9)
+    let expected: [Double] = [1, 0, 0, -1, 0, 0]
+    for (found, expected) in zip(dz.doubles, expected) {
+      #expect(abs(found - expected) < 1e-30)
+    }
+    let p = unwritten(6)
+    BCEWithLogits.sigmoid(p.base, z.base, count: 6)
+    let probabilities = p.doubles
+    #expect(probabilities[0] == 1 && probabilities[4] == 1 && probabilities[5] == 0)
+    #expect(probabilities[1] < 1e-30)
+  }
+}
+
+@Suite struct AdamWTests {
+  @Test("Six steps follow torch.optim.AdamW", arguments: [0, 1, 13, 40_001])
+  func sixSteps(count: Int) {
+    let p = random(count, "p")
+    let (m, v) = (Arena(count: count), Arena(count: count))
+    let pool = ThreadPool(threads: 2)
+    let (rate, decay) = (1e-3, 0.1)
+    var (ep, em, ev) = (p.doubles, m.doubles, v.doubles)
+    for step in 1...6 {
+      let g = random(count, "g\(step)", step == 3 ? 1e-7 : 1)
+      let before = g.bits
+      AdamW().update(
+        p.base, m.base, v.base, g.base, count: count, step: step, learningRate: rate,
+        weightDecay: decay, gradientScale: 0.5, pool)
+      #expect(g.bits == before)
+      let (c1, c2) = (1 - pow(0.9, Double(step)), 1 - pow(0.999, Double(step)))
+      let gradient = g.doubles
+      for i in 0..<count {
+        let d = gradient[i] * 0.5
+        ep[i] *= 1 - rate * decay
+        em[i] = 0.9 * em[i] + 0.1 * d
+        ev[i] = 0.999 * ev[i] + 0.001 * d * d
+        ep[i] -= rate / c1 * em[i] / (ev[i].squareRoot() / c2.squareRoot() + 1e-8)
+      }
+      expectClose("p after step \(step)", p, ep, absolute: 1e-8, relative: 1e-6)
+      expectClose("m after step \(step)", m, em, absolute: 1e-7, relative: 1e-6)
+      expectClose("v after step \(step)", v, ev, absolute: 1e-12, relative: 1e-6)
+    }
+  }
+
+  @Test("A parameter without gradient moves by decay alone, and not at all without decay")
+  func zeroGradient() {
+    let p = random(20, "p")
+    let (m, v, g) = (Arena(count: 20), Arena(count: 20), Arena(count: 20))
+    let before = p.copy
+    AdamW().update(
+      p.base, m.base, v.base, g.base, count: 20, step: 1, learningRate: 0.1, weightDecay: 0,
+      gradientScale: 1, ThreadPool(threads: 1))
+    #expect(p.bits == before.bits)
+    AdamW().update(
+      p.base, m.base, v.base, g.base, count: 20, step: 2, learningRate: 0.1, weightDecay: 0.5,
+      gradientScale: 1, ThreadPool(threads: 1))
+    let decayed = (0..<20).map { (before.base[$0] * 0.95).bitPattern }
+    #expect(p.bits == decayed)
+  }
+
+  @Test("Bits do not depend on the threads")
+  func threads() {
+    let count = 100_003
+    let (start, g) = (random(count, "p"), random(count, "g"))
+    expectSameBitsOnAnyThreads { pool in
+      let (p, m, v) = (start.copy, Arena(count: count), Arena(count: count))
+      for step in 1...2 {
+        AdamW().update(
+          p.base, m.base, v.base, g.base, count: count, step: step, learningRate: 1e-3,
+          weightDecay: 0.01, gradientScale: 0.7, pool)
+      }
+      return [p, m, v]
+    }
+  }
+}
+
+@Suite struct ReductionTests {
+  static let counts = [0, 1, 7, 1024, 4097, 300_001]
+
+  @Test("The sum of squares matches double precision on any number of threads", arguments: counts)
+  func sumOfSquares(count: Int) {
+    let x = random(count, "x")
+    let expected = x.doubles.reduce(0) { $0 + $1 * $1 }
+    let sums = [1, 2, 3, 5].map {
+      Reduction.sumOfSquares(x.base, count: count, ThreadPool(threads: $0))
+    }
+    #expect(abs(sums[0] - expected) <= 1e-7 * expected)
+    #expect(Set(sums).count == 1)
+  }
+
+  @Test("Sums and zeros reach every element and no other", arguments: counts)
+  func addAndZero(count: Int) {
+    let pool = ThreadPool(threads: 3)
+    let (x, y) = (random(count + 1, "x"), random(count + 1, "y"))
+    let expected = zip(x.doubles, y.doubles).map { Double(Float($0 + $1)) }
+    let last = y.bits[count]
+    Reduction.add(y.base, x.base, count: count, pool)
+    #expect(Array(y.doubles[..<count]) == Array(expected[..<count]))
+    Reduction.zero(y.base, count: count, pool)
+    #expect(y.bits.dropLast().allSatisfy { $0 == 0 } && y.bits[count] == last)
+  }
+
+  @Test("The first infinity or NaN is found wherever it stands", arguments: [1, 9, 1024, 5000])
+  func firstNonFinite(count: Int) {
+    let x = random(count, "x", 1e37)
+    #expect(Reduction.firstNonFinite(x.base, count: count) == nil)
+    #expect(Reduction.firstNonFinite(x.base, count: 0) == nil)
+    for place in Set([0, count / 2, count - 1]) {
+      for value in [Float.nan, .infinity, -.infinity] {
+        let y = x.copy
+        y.base[place] = value
+        y.base[count - 1] = .nan
+        #expect(Reduction.firstNonFinite(y.base, count: count) == place)
+      }
+    }
+  }
+}
