@@ -1,0 +1,94 @@
+import HDF5
+
+/// A shard that is being written: each dataset grows by whole chunks.
+struct OpenShard: ~Copyable {
+  private(set) var rows = 0
+  private(set) var tokens = 0
+
+  private let description: ShardDescription
+  private var inputIDs: Column<Int32>
+  private var offsets: Column<Int64>
+  private var typeIDs: Column<UInt8>?
+  private var rowIDs: Column<UInt8>
+  private var rowIDOffsets: Column<Int64>
+  private var labels: Column<Float>
+  private var rowIDBytes = 0
+  // Last, so that the datasets end before their file.
+  private let file: File
+
+  init(path: String, _ description: ShardDescription) throws {
+    let file = try File(creating: path)
+    let inputIDs = try Column<Int32>(ShardFormat.inputIDs, in: file)
+    var offsets = try Column<Int64>(ShardFormat.offsets, in: file)
+    let typeIDs =
+      description.hasPairs ? try Column<UInt8>(ShardFormat.tokenTypeIDs, in: file) : nil
+    let rowIDs = try Column<UInt8>(ShardFormat.rowIDs, in: file)
+    var rowIDOffsets = try Column<Int64>(ShardFormat.rowIDOffsets, in: file)
+    let labels = try Column<Float>(
+      ShardFormat.labels, rowShape: [description.labelNames.count], in: file)
+    try offsets.append(CollectionOfOne(0))
+    try rowIDOffsets.append(CollectionOfOne(0))
+    self.description = description
+    self.inputIDs = inputIDs
+    self.offsets = offsets
+    self.typeIDs = typeIDs
+    self.rowIDs = rowIDs
+    self.rowIDOffsets = rowIDOffsets
+    self.labels = labels
+    self.file = file
+  }
+
+  mutating func append(
+    _ ids: [Int32], _ types: [UInt8]?, _ rowID: String, _ values: [Float]
+  ) throws {
+    try inputIDs.append(ids)
+    if let types { try typeIDs?.append(types) }
+    try rowIDs.append(rowID.utf8)
+    try labels.append(values)
+    rows += 1
+    tokens += ids.count
+    rowIDBytes += rowID.utf8.count
+    try offsets.append(CollectionOfOne(Int64(tokens)))
+    try rowIDOffsets.append(CollectionOfOne(Int64(rowIDBytes)))
+  }
+
+  /// Writes what is left and the attributes, and closes the file.
+  consuming func finish() throws {
+    try inputIDs.finish()
+    try offsets.finish()
+    if let typeIDs { try typeIDs.finish() }
+    try rowIDs.finish()
+    try rowIDOffsets.finish()
+    try labels.finish()
+    try ShardFormat.writeAttributes(description, rows: rows, tokens: tokens, to: file)
+    try file.close()
+  }
+}
+
+/// A dataset and the chunk of it that is being filled.
+private struct Column<T: Element>: ~Copyable {
+  private var dataset: Dataset
+  private var pending: [T] = []
+  private let chunkElements: Int
+
+  init(_ name: String, rowShape: [Int] = [], in file: borrowing File) throws {
+    let rowElements = rowShape.reduce(1, *)
+    let chunkRows = ShardFormat.chunkRows(rowBytes: rowElements * T.datatype.bytes)
+    dataset = try Dataset(
+      creating: name, of: T.self, rowShape: rowShape, chunkRows: chunkRows, in: file)
+    chunkElements = chunkRows * rowElements
+  }
+
+  mutating func append(_ values: some Collection<T>) throws {
+    pending += values
+    guard pending.count >= chunkElements else { return }
+    let whole = pending.count / chunkElements * chunkElements
+    try dataset.append(Array(pending[..<whole]))
+    pending.removeSubrange(..<whole)
+  }
+
+  consuming func finish() throws {
+    try dataset.append(pending)
+    try dataset.close()
+  }
+}

@@ -1,0 +1,156 @@
+import HDF5
+import Manifests
+
+/// A shard in lockstep's own form, open for reading.
+///
+/// The offsets are held in memory, 8 bytes a row; tokens and labels are read as they are asked
+/// for, through HDF5's cache of decoded chunks.
+final class PackedShard: ShardContent {
+  let offsets: [Int64]
+  private let labelCount: Int
+  private let hasPairs: Bool
+  private let inputIDs: Dataset
+  private let typeIDs: Dataset?
+  private let labels: Dataset
+  private let file: File
+
+  /// Decoded chunks of a dataset that stay in memory while the file is open: 32 of them.
+  private static let cacheBytes = 1 << 20
+
+  /// Opens a shard that must have what is expected of it.
+  ///
+  /// - Parameter knownOffsets: what opening it before gave, so that they need not be read again.
+  init(
+    path: String, _ description: ShardDescription, rows: Int, tokens: Int,
+    knownOffsets: [Int64]? = nil
+  ) throws {
+    let file = try File(reading: path)
+    try Self.checkAttributes(of: file, description, rows: rows, tokens: tokens)
+    let inputIDs = try Dataset(ShardFormat.inputIDs, in: file, cacheBytes: Self.cacheBytes)
+    try inputIDs.expect(.integer(bits: 32, signed: true), shape: [tokens])
+    let hasPairs = description.hasPairs
+    let typeIDs =
+      hasPairs
+      ? try Dataset(ShardFormat.tokenTypeIDs, in: file, cacheBytes: Self.cacheBytes) : nil
+    try typeIDs?.expect(.integer(bits: 8, signed: false), shape: [tokens])
+    let labels = try Dataset(ShardFormat.labels, in: file, cacheBytes: Self.cacheBytes)
+    try labels.expect(.float(bits: 32), shape: [rows, description.labelNames.count])
+    offsets =
+      try knownOffsets ?? Self.readOffsets(of: file, description, rows: rows, tokens: tokens)
+    labelCount = description.labelNames.count
+    self.hasPairs = hasPairs
+    self.inputIDs = inputIDs
+    self.typeIDs = typeIDs
+    self.labels = labels
+    self.file = file
+  }
+
+  var decodedBytes: Int {
+    let tokens = Int(offsets[offsets.count - 1])
+    return tokens * (hasPairs ? 5 : 4) + (offsets.count - 1) * (4 * labelCount + 4)
+  }
+
+  func read(_ rows: Range<Int>) throws -> RowBatch {
+    let first = offsets[rows.lowerBound]
+    let tokens = Int(first)..<Int(offsets[rows.upperBound])
+    _ = try checkedTokenCount(tokens.count, inputIDs.place)
+    var batch = RowBatch(hasPairs: hasPairs)
+    batch.inputIDs = try inputIDs.read(tokens)
+    if let id = batch.inputIDs.first(where: { $0 < 0 }) {
+      _ = try checkedID(Int64(id), inputIDs.place)
+    }
+    batch.typeIDs = try typeIDs?.read(tokens)
+    batch.labels = try labels.read(rows)
+    try checkLabels(batch.labels, labels.place)
+    for row in rows {
+      batch.rows.append(UInt32(row))
+      batch.cumulativeLengths.append(Int32(offsets[row + 1] - first))
+    }
+    return batch
+  }
+
+  func rowID(_ row: Int) throws -> String? {
+    let bytes = try Dataset(ShardFormat.rowIDs, in: file)
+    try bytes.expect(.integer(bits: 8, signed: false), shape: [bytes.shape[0]])
+    let offsets = try Dataset(ShardFormat.rowIDOffsets, in: file)
+    try offsets.expect(.integer(bits: 64, signed: true), shape: [self.offsets.count])
+    let ends: [Int64] = try offsets.read(row..<row + 2)
+    guard 0 <= ends[0], ends[0] <= ends[1], ends[1] <= Int64(bytes.shape[0]) else {
+      throw ShardsError(
+        place: offsets.place, expected: "rising offsets within \(bytes.shape[0]) bytes",
+        found: "\(ends[0]) and \(ends[1])", remedy: "write the shards again")
+    }
+    let text: [UInt8] = try bytes.read(Int(ends[0])..<Int(ends[1]))
+    guard let text = String(validating: text, as: UTF8.self) else {
+      throw ShardsError(
+        place: bytes.place, expected: "UTF-8", found: "bytes that are not, in row \(row)",
+        remedy: "write the shards again")
+    }
+    return text
+  }
+
+  private static func readOffsets(
+    of file: borrowing File, _ description: ShardDescription, rows: Int, tokens: Int
+  ) throws -> [Int64] {
+    let dataset = try Dataset(ShardFormat.offsets, in: file)
+    try dataset.expect(.integer(bits: 64, signed: true), shape: [rows + 1])
+    let offsets: [Int64] = try dataset.read(0..<rows + 1)
+    try checkOffsets(offsets, end: tokens, mostPerRow: description.maxLength, dataset.place)
+    return offsets
+  }
+
+  private static func checkAttributes(
+    of file: borrowing File, _ expected: ShardDescription, rows: Int, tokens: Int
+  ) throws {
+    let place = file.path
+    let found = try ShardFormat.readAttributes(of: file)
+    func check(_ name: String, _ expected: some Equatable, _ found: some Equatable) throws {
+      guard "\(expected)" == "\(found)" else {
+        throw ShardsError(
+          place: "\(place) attribute \(name)",
+          expected: "\(quoted("\(expected)")), as its folder has",
+          found: quoted("\(found)"), remedy: "use the shards of one folder together")
+      }
+    }
+    try check("label_names", expected.labelNames, found.description.labelNames)
+    try check("max_length", expected.maxLength, found.description.maxLength)
+    try check(
+      "vocabulary_sha256", expected.vocabularySHA256, found.description.vocabularySHA256)
+    try check("rows", rows, found.rows)
+    try check("tokens", tokens, found.tokens)
+  }
+}
+
+/// Offsets begin with 0, never fall, and end with `end`.
+private func checkOffsets(
+  _ offsets: [Int64], end: Int, mostPerRow: Int, _ place: String
+) throws {
+  func failure(_ expected: String, _ found: String) -> ShardsError {
+    ShardsError(
+      place: place, expected: expected, found: found, remedy: "write the shards again")
+  }
+  guard offsets.first == 0, offsets.last == Int64(end) else {
+    throw failure(
+      "offsets from 0 to \(end)", "\(offsets.first ?? -1) to \(offsets.last ?? -1)")
+  }
+  for row in 0..<offsets.count - 1 {
+    let (begin, next) = (offsets[row], offsets[row + 1])
+    guard begin <= next, next <= Int64(end) else {
+      throw failure("rising offsets", "\(begin) and then \(next) at row \(row)")
+    }
+    guard next - begin <= Int64(mostPerRow) else {
+      throw failure("at most \(mostPerRow) tokens a row", "\(next - begin) in row \(row)")
+    }
+  }
+}
+
+extension Dataset {
+  /// Throws unless the dataset has this type and shape.
+  func expect(_ type: Datatype, shape: [Int]) throws {
+    guard datatype == type, self.shape == shape else {
+      throw ShardsError(
+        place: place, expected: "\(type) \(shape)", found: "\(datatype) \(self.shape)",
+        remedy: "write the shards again")
+    }
+  }
+}

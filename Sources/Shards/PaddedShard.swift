@@ -1,0 +1,152 @@
+import HDF5
+
+/// A shard in the usual padded form, as scripts write it with h5py.
+///
+/// input_ids [rows, n] and attention_mask [rows, n] of any integer type, token_type_ids [rows, n]
+/// where there are pairs, labels [rows, L] of any number type; label names from the attribute
+/// label_names where there is one. Tokens whose mask is 0 are left out on reading.
+final class PaddedShard: ShardContent {
+  let offsets: [Int64]
+  let labelNames: [String]
+  let hasPairs: Bool
+  /// n
+  let width: Int
+  private let inputIDs: Dataset
+  private let mask: Dataset
+  private let typeIDs: Dataset?
+  private let labels: Dataset
+  private let file: File
+
+  private static let cacheBytes = 1 << 20
+  /// Values of a dataset that are read at once while scanning.
+  private static let blockElements = 1 << 20
+
+  /// Opens the file and reads its mask, from which the rows' lengths come.
+  ///
+  /// - Parameter offsets: what opening it before gave, so that the mask need not be read again.
+  init(path: String, offsets: [Int64]? = nil) throws {
+    let file = try File(reading: path)
+    let inputIDs = try Dataset(ShardFormat.inputIDs, in: file, cacheBytes: Self.cacheBytes)
+    try inputIDs.expectTable(of: "integers", { $0.isInteger })
+    let mask = try Dataset(ShardFormat.attentionMask, in: file, cacheBytes: Self.cacheBytes)
+    try mask.expectTable(of: "integers", { $0.isInteger }, like: inputIDs)
+    let hasPairs = try file.contains(ShardFormat.tokenTypeIDs)
+    let typeIDs =
+      hasPairs
+      ? try Dataset(ShardFormat.tokenTypeIDs, in: file, cacheBytes: Self.cacheBytes) : nil
+    try typeIDs?.expectTable(of: "integers", { $0.isInteger }, like: inputIDs)
+    let labels = try Dataset(ShardFormat.labels, in: file, cacheBytes: Self.cacheBytes)
+    try labels.expectTable(of: "numbers", { $0.isNumber })
+    let rows = inputIDs.shape[0]
+    guard labels.shape[0] == rows, labels.shape[1] > 0 else {
+      throw ShardsError(
+        place: labels.place, expected: "[\(rows), labels]", found: "\(labels.shape)",
+        remedy: "write a row of labels for each row of input_ids")
+    }
+    labelNames =
+      try file.stringsAttribute("label_names")
+      ?? (0..<labels.shape[1]).map { "LABEL_\($0)" }
+    guard labelNames.count == labels.shape[1] else {
+      throw ShardsError(
+        place: "\(path) attribute label_names", expected: "\(labels.shape[1]) names",
+        found: "\(labelNames.count)", remedy: "write a name for each column of labels")
+    }
+    width = inputIDs.shape[1]
+    self.offsets = try offsets ?? Self.offsets(of: mask)
+    self.hasPairs = hasPairs
+    self.inputIDs = inputIDs
+    self.mask = mask
+    self.typeIDs = typeIDs
+    self.labels = labels
+    self.file = file
+  }
+
+  var decodedBytes: Int {
+    let tokens = Int(offsets[offsets.count - 1])
+    return tokens * (hasPairs ? 5 : 4) + (offsets.count - 1) * (4 * labelNames.count + 4)
+  }
+
+  func read(_ rows: Range<Int>) throws -> RowBatch {
+    var batch = RowBatch(hasPairs: hasPairs)
+    let blockRows = max(1, Self.blockElements / max(1, width))
+    for start in stride(from: rows.lowerBound, to: rows.upperBound, by: blockRows) {
+      try readBlock(start..<min(start + blockRows, rows.upperBound), into: &batch)
+    }
+    return batch
+  }
+
+  private func readBlock(_ rows: Range<Int>, into batch: inout RowBatch) throws {
+    let mask: [UInt8] = try self.mask.read(rows)
+    let ids: [Int64] = try inputIDs.read(rows)
+    let types: [Int64]? = try typeIDs?.read(rows)
+    for (index, row) in rows.enumerated() {
+      for position in index * width..<(index + 1) * width where mask[position] == 1 {
+        batch.inputIDs.append(try checkedID(ids[position], inputIDs.place))
+        if let types { batch.typeIDs?.append(try checkedType(types[position])) }
+      }
+      batch.rows.append(UInt32(row))
+      batch.cumulativeLengths.append(
+        try checkedTokenCount(batch.inputIDs.count, inputIDs.place))
+    }
+    let values: [Float] = try labels.read(rows)
+    try checkLabels(values, labels.place)
+    batch.labels += values
+  }
+
+  func rowID(_ row: Int) throws -> String? { nil }
+
+  private func checkedType(_ type: Int64) throws -> UInt8 {
+    guard let type = UInt8(exactly: type) else {
+      throw ShardsError(
+        place: "\(file.path):/\(ShardFormat.tokenTypeIDs)", expected: "token types from 0 to 255",
+        found: "\(type)", remedy: "write the file again")
+    }
+    return type
+  }
+
+  private static func offsets(of mask: borrowing Dataset) throws -> [Int64] {
+    let (rows, width) = (mask.shape[0], mask.shape[1])
+    var offsets: [Int64] = [0]
+    let blockRows = max(1, blockElements / max(1, width))
+    for start in stride(from: 0, to: rows, by: blockRows) {
+      let block = start..<min(start + blockRows, rows)
+      // As wide as any mask, so that no other value is clamped to 1.
+      let values: [Int64] = try mask.read(block)
+      for index in 0..<block.count {
+        var length: Int64 = 0
+        for value in values[index * width..<(index + 1) * width] {
+          guard value == 0 || value == 1 else {
+            throw ShardsError(
+              place: mask.place, expected: "0 or 1", found: "\(value) in row \(start + index)",
+              remedy: "write 1 for tokens and 0 for padding")
+          }
+          length += value
+        }
+        offsets.append(offsets[offsets.count - 1] + length)
+      }
+    }
+    return offsets
+  }
+}
+
+extension Dataset {
+  /// Throws unless the dataset is a table of this kind, of the shape of another where one is given.
+  fileprivate func expectTable(of kind: String, _ isRight: (Datatype) -> Bool) throws {
+    guard isRight(datatype), shape.count == 2 else {
+      throw ShardsError(
+        place: place, expected: "\(kind) [rows, n]", found: "\(datatype) \(shape)",
+        remedy: "write it as a table of \(kind)")
+    }
+  }
+
+  fileprivate func expectTable(
+    of kind: String, _ isRight: (Datatype) -> Bool, like other: borrowing Dataset
+  ) throws {
+    try expectTable(of: kind, isRight)
+    guard shape == other.shape else {
+      throw ShardsError(
+        place: place, expected: "the shape \(other.shape) of input_ids", found: "\(shape)",
+        remedy: "write both with the same rows and width")
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/// The rows of one file, read where they lie.
+protocol ShardContent: AnyObject {
+  /// [rows + 1] Tokens before each row.
+  var offsets: [Int64] { get }
+  /// Bytes that all rows take decoded.
+  var decodedBytes: Int { get }
+  /// Neighbouring rows, numbered from the file's first; every value checked.
+  func read(_ rows: Range<Int>) throws -> RowBatch
+  /// What names a row; nil where the file does not say.
+  func rowID(_ row: Int) throws -> String?
+}
+
+/// Token ids are not negative, and fit the packed form.
+func checkedID(_ id: Int64, _ place: String) throws -> Int32 {
+  guard let id = Int32(exactly: id), id >= 0 else {
+    throw ShardsError(
+      place: place, expected: "token ids from 0 to \(Int32.max)", found: "\(id)",
+      remedy: "write the shards again")
+  }
+  return id
+}
+
+/// Labels of the multi-label task: 0, 1, or a share between them.
+func checkLabels(_ labels: [Float], _ place: String) throws {
+  if let value = labels.first(where: { !(0...1).contains($0) }) {
+    throw ShardsError(
+      place: place, expected: "finite labels from 0 to 1", found: "\(value)",
+      remedy: "write the shards again")
+  }
+}
+
+func checkedTokenCount(_ count: Int, _ place: String) throws -> Int32 {
+  guard let count = Int32(exactly: count) else {
+    throw ShardsError(
+      place: place, expected: "at most \(Int32.max) tokens at once", found: "\(count)",
+      remedy: "read fewer rows at once")
+  }
+  return count
+}
