@@ -1,0 +1,165 @@
+/// Token ids of a text or a pair, special tokens included.
+package struct Encoding: Sendable, Equatable {
+  /// [tokens]
+  package var ids: [Int32]
+  /// [tokens]: 0 for the first text and its special tokens, 1 for the second one's, in BERT.
+  package var typeIDs: [UInt8]
+
+  package init(ids: [Int32], typeIDs: [UInt8]) {
+    self.ids = ids
+    self.typeIDs = typeIDs
+  }
+}
+
+/// BERT's WordPiece tokenizer, giving the ids that Hugging Face `tokenizers` gives.
+///
+/// A text goes through five steps: added tokens such as `[SEP]` are found in it; what lies between
+/// them is normalised (`BertNormalizer`), cut into words (`WordSplitter`) and words into vocabulary
+/// entries (`WordPiece`); special tokens are put around (`Template`). It may be used from any number
+/// of threads.
+package final class Tokenizer: Sendable {
+  /// See `TokenizerDefinition.sha256` for the bytes that it is the hash of: id-ordered tokens,
+  /// special tokens and normaliser settings. 64 hexadecimal digits.
+  package let vocabularySHA256: String
+
+  private let definition: TokenizerDefinition
+  private let normalizer: BertNormalizer
+  private let splitter = WordSplitter()
+  private let model: WordPiece
+  /// Looks in the text as it is, then in normal form.
+  private let rawMatcher: AddedTokenMatcher
+  private let normalizedMatcher: AddedTokenMatcher
+  private let specialIDs: Set<Int32>
+  /// What decoding gives for added tokens that are looked for in normal form: that form.
+  private let normalForms: [Int32: String]
+
+  /// Reads tokenizer.json if the folder has one, else vocab.txt with tokenizer_config.json,
+  /// special_tokens_map.json and added_tokens.json. Truncation and padding that a tokenizer.json
+  /// asks for are left to the caller. Throws a `TokenizerError`.
+  package convenience init(modelFolder: String) throws {
+    try self.init(
+      definition: TokenizerFiles(modelFolder: modelFolder).readDefinition(), folder: modelFolder)
+  }
+
+  init(definition: TokenizerDefinition, folder: String) throws {
+    self.definition = definition
+    let unknownID = try definition.unknownID(file: folder)
+    vocabularySHA256 = definition.sha256(unknownID: unknownID)
+    let normalizer = BertNormalizer(settings: definition.normalizer)
+    self.normalizer = normalizer
+    model = WordPiece(
+      trie: definition.vocabulary.trie, unknownID: unknownID,
+      continuationPrefix: definition.continuationPrefix,
+      maxScalarsPerWord: definition.maxScalarsPerWord)
+    let raw = definition.addedTokens.filter { !$0.isNormalized }
+    rawMatcher = AddedTokenMatcher(tokens: raw, patterns: raw.map { Array($0.content.utf8) })
+    let normalized = definition.addedTokens.filter(\.isNormalized)
+    let patterns = normalized.map { token in
+      var pattern: [UInt8] = []
+      normalizer.normalize(Array(token.content.utf8).span, into: &pattern)
+      return pattern
+    }
+    if let index = patterns.firstIndex(where: \.isEmpty) {
+      throw TokenizerError(
+        place: folder, expected: "added tokens with something left in normal form",
+        found: "\"\(normalized[index].content)\"", remedy: "mark it as not normalized")
+    }
+    normalizedMatcher = AddedTokenMatcher(tokens: normalized, patterns: patterns)
+    normalForms = Dictionary(
+      uniqueKeysWithValues: zip(
+        normalized.map(\.id), patterns.map { String(decoding: $0, as: UTF8.self) }))
+    specialIDs = Set(definition.addedTokens.filter(\.isSpecial).map(\.id))
+  }
+
+  /// The number of ids, added tokens included.
+  package var vocabularyCount: Int { definition.vocabulary.tokens.count }
+
+  /// The token of an id, nil for an id that the vocabulary does not have.
+  package func token(of id: Int32) -> String? {
+    let tokens = definition.vocabulary.tokens
+    return tokens.indices.contains(Int(id)) ? tokens[Int(id)] : nil
+  }
+
+  /// The id of a token, compared by its bytes; nil if the vocabulary does not have it.
+  package func id(of token: String) -> Int32? { definition.vocabulary.id(of: token) }
+
+  /// How many special tokens are put around a text or a pair: the least `maxLength`.
+  package func numSpecialTokens(isPair: Bool) -> Int {
+    definition.template.numSpecialTokens(isPair: isPair)
+  }
+
+  /// - Parameters:
+  ///   - pair: The second text; an empty one still makes a pair.
+  ///   - maxLength: The most ids, special tokens included; longer texts are cut at the end, in
+  ///     pairs the longer one first. nil for any length.
+  /// - Throws: `TokenizerError` if `maxLength` has no place for the special tokens.
+  package func encode(
+    _ text: String, pair: String? = nil, maxLength: Int? = nil
+  ) throws -> Encoding {
+    let numSpecial = numSpecialTokens(isPair: pair != nil)
+    if let maxLength, maxLength < numSpecial {
+      throw TokenizerError(
+        place: "maximum length", expected: "at least \(numSpecial) for the special tokens",
+        found: "\(maxLength)", remedy: "allow more tokens")
+    }
+    let budget = maxLength.map { $0 - numSpecial } ?? Int.max
+    // What a single text has beyond the budget need not be tokenized; a pair's lengths are compared.
+    let first = tokenize(text, limit: pair == nil ? budget : .max)
+    guard let pair else {
+      return definition.template.apply(first: first.prefix(budget), second: nil as [Int32]?)
+    }
+    let second = tokenize(pair, limit: .max)
+    let kept = longestFirst(first: first.count, second: second.count, budget: budget)
+    return definition.template.apply(
+      first: first.prefix(kept.first), second: second.prefix(kept.second))
+  }
+
+  /// The text that ids stand for: words joined by spaces, continuations without. What normalising
+  /// took away (case, accents, spacing) is lost. Ids that the vocabulary does not have are left out.
+  package func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) -> String {
+    let tokens = ids.compactMap { id in
+      skipSpecialTokens && specialIDs.contains(id) ? nil : normalForms[id] ?? token(of: id)
+    }
+    return definition.decoder?.decode(tokens) ?? tokens.joined(separator: " ")
+  }
+
+  /// The ids of `text` without special tokens around; tokenizing stops soon after `limit` ids.
+  private func tokenize(_ text: String, limit: Int) -> [Int32] {
+    var ids: [Int32] = []
+    let bytes = text.utf8.span
+    if bytes.isEmpty { return ids }
+    var normalized: [UInt8] = []
+    normalized.reserveCapacity(bytes.count + bytes.count / 4 + 8)
+    for piece in rawMatcher.split(bytes) where ids.count < limit {
+      if let id = piece.id {
+        ids.append(id)
+        continue
+      }
+      normalized.removeAll(keepingCapacity: true)
+      normalizer.normalize(bytes.extracting(piece.range), into: &normalized)
+      tokenizeNormalized(normalized.span, limit: limit, into: &ids)
+    }
+    return ids
+  }
+
+  private func tokenizeNormalized(_ text: Span<UInt8>, limit: Int, into ids: inout [Int32]) {
+    if normalizedMatcher.isEmpty {
+      tokenizeWords(text, limit: limit, into: &ids)
+      return
+    }
+    for piece in normalizedMatcher.split(text) {
+      if let id = piece.id {
+        ids.append(id)
+      } else {
+        tokenizeWords(text.extracting(piece.range), limit: limit, into: &ids)
+      }
+    }
+  }
+
+  private func tokenizeWords(_ text: Span<UInt8>, limit: Int, into ids: inout [Int32]) {
+    var position = 0
+    while ids.count < limit, let word = splitter.nextWord(in: text, from: &position) {
+      model.tokenize(word, of: text, into: &ids)
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/// The settings beside a vocab.txt. A folder without tokenizer_config.json gets BERT's own: lower
+/// case, no accents, Chinese split.
+struct TokenizerSettings {
+  let normalizer: NormalizerSettings
+  let unknown: String
+  let classifier: String
+  let separator: String
+  /// The file to name in errors about added tokens.
+  let place: String
+  /// Named and additional special tokens, in the order in which `transformers` adds them.
+  private let special: [AddedToken]
+  /// Tokens with ids of their own, from tokenizer_config.json's `added_tokens_decoder` or
+  /// added_tokens.json, in the order of ids.
+  private let numbered: [AddedToken]
+
+  /// More than any vocabulary has, and far enough from the end of Int32 to count on from there.
+  private static let maxID = Int32(ByteTrie.maxNodes)
+
+  private static let classes = [
+    "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
+    "ConvBertTokenizer",
+  ]
+
+  init(files: TokenizerFiles) throws {
+    place = files.path("tokenizer_config.json")
+    let config =
+      try files.json("tokenizer_config.json") ?? JSONField(file: place, value: .object([]))
+    try Self.checkClass(config.member("tokenizer_class"))
+    let stripsAccents = try config.member("strip_accents")
+    normalizer = NormalizerSettings(
+      cleansText: true,
+      splitsChinese: try config.member("tokenize_chinese_chars").bool(default: true),
+      stripsAccents: stripsAccents.isNull ? nil : try stripsAccents.bool(),
+      lowercases: try config.member("do_lower_case").bool(default: true))
+
+    // A config with added_tokens_decoder is complete; else the older files add to it.
+    let decoder = try config.member("added_tokens_decoder")
+    let map = decoder.isNull ? try files.json("special_tokens_map.json") : nil
+    let reader = SpecialTokenReader(config: config, map: map)
+    let unknown = try reader.required("unk_token", default: "[UNK]")
+    let separator = try reader.required("sep_token", default: "[SEP]")
+    let classifier = try reader.required("cls_token", default: "[CLS]")
+    (self.unknown, self.separator) = (unknown.content, separator.content)
+    self.classifier = classifier.content
+    let named = [
+      try reader.token("bos_token", default: nil), try reader.token("eos_token", default: nil),
+      unknown, separator, try reader.token("pad_token", default: "[PAD]"), classifier,
+      try reader.token("mask_token", default: "[MASK]"),
+    ]
+    special =
+      try named.compactMap { $0 } + reader.list("additional_special_tokens")
+      + reader.list("extra_special_tokens")
+    if !decoder.isNull {
+      numbered = try Self.numbered(decoder: decoder)
+    } else {
+      numbered = try files.json("added_tokens.json").map(Self.numbered(ids:)) ?? []
+    }
+  }
+
+  /// The added tokens with ids: those that have ids of their own, then the special ones, which take
+  /// the vocabulary's ids or, if they are not in it, the next free ones.
+  func addedTokens(firstFreeID: Int, vocabularyID: (String) -> Int?) -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    var freeID = firstFreeID
+    for var token in numbered {
+      token.isSpecial = token.isSpecial || special.contains { $0.isNamed(token.content) }
+      if vocabularyID(token.content) == nil { freeID = max(freeID, Int(token.id) + 1) }
+      tokens.append(token)
+    }
+    for var token in special where !tokens.contains(where: { $0.isNamed(token.content) }) {
+      if let id = vocabularyID(token.content) {
+        token.id = Int32(id)
+      } else {
+        token.id = Int32(freeID)
+        freeID += 1
+      }
+      tokens.append(token)
+    }
+    return tokens.filter(\.isSpecial) + tokens.filter { !$0.isSpecial }
+  }
+
+  private static func checkClass(_ field: JSONField) throws {
+    if field.isNull { return }
+    let name = try field.string()
+    let stem = name.hasSuffix("Fast") ? String(name.dropLast(4)) : name
+    if classes.contains(where: stem.hasSameBytes) { return }
+    throw field.failure(
+      "one of \(classes.joined(separator: ", "))",
+      remedy: "put the model's tokenizer.json into the folder, or take a BERT model")
+  }
+
+  /// `{"30522": {"content": "[NEW]", "special": false, ..}}`
+  private static func numbered(decoder: JSONField) throws -> [AddedToken] {
+    let tokens = try decoder.members().map { member in
+      let field = try decoder.member(member.key)
+      guard let id = Int32(member.key), (0..<maxID).contains(id) else {
+        throw field.failure("an id as the key", found: "\"\(member.key)\"")
+      }
+      let special = try field.member("special").bool(default: false)
+      return try AddedToken(field, id: id, isSpecial: special)
+    }
+    return tokens.sorted { $0.id < $1.id }
+  }
+
+  /// `{"[NEW]": 30522}`
+  private static func numbered(ids: JSONField) throws -> [AddedToken] {
+    let tokens = try ids.members().map { member in
+      let id = try ids.member(member.key).integer(in: 0...Int(maxID) - 1)
+      return AddedToken(
+        content: member.key, id: Int32(id), isSpecial: false, isNormalized: true)
+    }
+    return tokens.sorted { $0.id < $1.id }
+  }
+}
+
+/// Looks special tokens up by role in special_tokens_map.json, then in tokenizer_config.json.
+private struct SpecialTokenReader {
+  let config: JSONField
+  let map: JSONField?
+
+  /// The token of a role; a role that is not mentioned has BERT's, one that is null has none.
+  func token(_ role: String, default name: String?) throws -> AddedToken? {
+    let field = try field(role)
+    if !field.isNull { return try AddedToken(field, id: 0, isSpecial: true) }
+    if try config.has(role) { return nil }
+    return name.map { AddedToken(content: $0, id: 0, isSpecial: true) }
+  }
+
+  func required(_ role: String, default name: String) throws -> AddedToken {
+    if let token = try token(role, default: name) { return token }
+    throw try field(role).failure("a token")
+  }
+
+  func list(_ key: String) throws -> [AddedToken] {
+    let field = try field(key)
+    if field.isNull { return [] }
+    return try field.elements().map { try AddedToken($0, id: 0, isSpecial: true) }
+  }
+
+  private func field(_ key: String) throws -> JSONField {
+    if let field = try map?.member(key), !field.isNull { return field }
+    return try config.member(key)
+  }
+}
+
+extension AddedToken {
+  /// A token as tokenizer_config.json has it: a string, or an object with `content` and flags.
+  fileprivate init(_ field: JSONField, id: Int32, isSpecial: Bool) throws {
+    self.init(content: "", id: id, isSpecial: isSpecial)
+    if case .string(let string) = field.value {
+      content = string
+    } else {
+      content = try field.member("content").string()
+      isSingleWord = try field.member("single_word").bool(default: false)
+      stripsLeft = try field.member("lstrip").bool(default: false)
+      stripsRight = try field.member("rstrip").bool(default: false)
+      isNormalized = try field.member("normalized").bool(default: !isSpecial)
+    }
+    if content.isEmpty { throw field.failure("a token", found: "an empty one") }
+  }
+
+  func isNamed(_ name: String) -> Bool { content.hasSameBytes(as: name) }
+}
+
+extension JSONField {
+  fileprivate func bool(default value: Bool) throws -> Bool { isNull ? value : try bool() }
+
+  fileprivate func has(_ key: String) throws -> Bool {
+    try members().contains { $0.key.hasSameBytes(as: key) }
+  }
+}
