@@ -1,0 +1,51 @@
+import Kernels
+
+/// A packed batch as kernels read it: stable pointers, owned by the batch.
+///
+/// T tokens, S sequences.
+final class BatchCoordinates: @unchecked Sendable {
+  /// [T]
+  let inputIDs: UnsafePointer<Int32>
+  /// [T], or nil where every token is of type 0
+  let typeIDs: UnsafePointer<UInt8>?
+  /// [T]: row in the dataset and place in its sequence
+  let tokens: TokenCoordinates
+  /// [S+1]
+  let cumulativeLengths: UnsafeBufferPointer<Int32>
+  /// [S]
+  let sequenceRows: UnsafePointer<UInt32>
+  /// [S]: index of each sequence's first token
+  let firstTokens: UnsafePointer<Int32>
+
+  // Nothing changes after init, which is what makes sharing between threads safe.
+  init(
+    inputIDs: [Int32], typeIDs: [UInt8]?, cumulativeLengths: [Int32], rows: [UInt32],
+    tokenRows: [UInt32], positions: [UInt32]
+  ) {
+    self.inputIDs = copy(inputIDs)
+    self.typeIDs = typeIDs.map(copy)
+    self.cumulativeLengths = UnsafeBufferPointer(
+      start: copy(cumulativeLengths), count: cumulativeLengths.count)
+    sequenceRows = copy(rows)
+    firstTokens = copy(Array(cumulativeLengths.dropLast()))
+    tokens = TokenCoordinates(rows: copy(tokenRows), positions: copy(positions))
+  }
+
+  deinit {
+    inputIDs.deallocate()
+    typeIDs?.deallocate()
+    cumulativeLengths.deallocate()
+    sequenceRows.deallocate()
+    firstTokens.deallocate()
+    tokens.rows.deallocate()
+    tokens.positions.deallocate()
+  }
+}
+
+private func copy<Element: BitwiseCopyable>(_ values: [Element]) -> UnsafePointer<Element> {
+  let pointer = UnsafeMutablePointer<Element>.allocate(capacity: max(1, values.count))
+  values.withUnsafeBufferPointer { source in
+    if let base = source.baseAddress { pointer.initialize(from: base, count: source.count) }
+  }
+  return UnsafePointer(pointer)
+}

@@ -1,0 +1,77 @@
+/// Rows of a dataset one after the other, without padding: what a forward pass takes.
+///
+/// T tokens, S sequences.
+package struct PackedBatch: Sendable {
+  /// [T]
+  package let inputIDs: [Int32]
+  /// [T], or nil where every token is of type 0.
+  package let typeIDs: [UInt8]?
+  /// [S+1]: sequence s is tokens `cumulativeLengths[s]..<cumulativeLengths[s + 1]`.
+  package let cumulativeLengths: [Int32]
+  /// [S]: each sequence's row in the dataset, which keys its dropout.
+  package let rows: [UInt32]
+  let coordinates: BatchCoordinates
+
+  package var tokenCount: Int { inputIDs.count }
+  package var sequenceCount: Int { rows.count }
+  package var longest: Int {
+    zip(cumulativeLengths, cumulativeLengths.dropFirst()).map { Int($1 - $0) }.max() ?? 0
+  }
+
+  /// - Precondition: The counts agree and `cumulativeLengths` rises from 0 to T.
+  package init(
+    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32]
+  ) {
+    precondition(cumulativeLengths.count == rows.count + 1, "one more bound than sequences")
+    precondition(Int(cumulativeLengths[rows.count]) == inputIDs.count, "the last bound is T")
+    precondition(typeIDs == nil || typeIDs?.count == inputIDs.count, "one type a token")
+    self.inputIDs = inputIDs
+    self.typeIDs = typeIDs
+    self.cumulativeLengths = cumulativeLengths
+    self.rows = rows
+    var tokenRows: [UInt32] = []
+    var positions: [UInt32] = []
+    tokenRows.reserveCapacity(inputIDs.count)
+    positions.reserveCapacity(inputIDs.count)
+    for sequence in rows.indices {
+      let length = Int(cumulativeLengths[sequence + 1] - cumulativeLengths[sequence])
+      precondition(length >= 0, "bounds rise")
+      for position in 0..<length {
+        tokenRows.append(rows[sequence])
+        positions.append(UInt32(position))
+      }
+    }
+    coordinates = BatchCoordinates(
+      inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows,
+      tokenRows: tokenRows, positions: positions)
+  }
+
+  /// Refuses what the tables of the model do not hold.
+  ///
+  /// - Throws: `EncoderError` naming the dataset row.
+  package func check(against configuration: ModelConfiguration) throws {
+    for sequence in rows.indices {
+      let tokens = Int(cumulativeLengths[sequence])..<Int(cumulativeLengths[sequence + 1])
+      guard !tokens.isEmpty, tokens.count <= configuration.maxPositions else {
+        throw EncoderError(
+          "row \(rows[sequence])", expected: "1 to \(configuration.maxPositions) tokens",
+          found: "\(tokens.count)",
+          remedy: "cut the shards with a --max-length of at most \(configuration.maxPositions)")
+      }
+      for token in tokens
+      where inputIDs[token] < 0 || Int(inputIDs[token]) >= configuration.vocabularySize {
+        throw EncoderError(
+          "row \(rows[sequence]), token \(token - tokens.lowerBound)",
+          expected: "an id below the model's vocabulary of \(configuration.vocabularySize)",
+          found: "\(inputIDs[token])", remedy: "cut the shards with this model's tokenizer")
+      }
+      guard let typeIDs else { continue }
+      for token in tokens where Int(typeIDs[token]) >= max(1, configuration.typeVocabularySize) {
+        throw EncoderError(
+          "row \(rows[sequence]), token \(token - tokens.lowerBound)",
+          expected: "a token type below \(configuration.typeVocabularySize)",
+          found: "\(typeIDs[token])", remedy: "use a model that knows pairs of texts")
+      }
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import Kernels
+
+/// Which step's dropout a forward pass applies, and its backward pass repeats.
+package struct DropoutStep: Sendable {
+  let seed: UInt64
+  let step: UInt64
+
+  /// - Parameter step: Global step, from 1.
+  package init(seed: UInt64, step: Int) {
+    self.seed = seed
+    self.step = UInt64(step)
+  }
+}
+
+/// BERT with a pooler and a linear head over packed batches (Devlin et al. 2018; Hugging Face's
+/// `BertForSequenceClassification`). It holds no weights: they lie in the caller's arenas, in the
+/// order of `layout`.
+///
+/// T tokens, S sequences, H hidden, L labels.
+package final class SequenceClassifier {
+  package let configuration: ModelConfiguration
+  package let layout: ParameterLayout
+  let offsets: BertParameters
+
+  package init(_ configuration: ModelConfiguration) {
+    self.configuration = configuration
+    offsets = BertParameters(configuration)
+    layout = offsets.layout
+  }
+
+  /// Computes `activations.logits` [S, L].
+  ///
+  /// - Parameters:
+  ///   - parameters: `layout.count` floats.
+  ///   - dropout: nil for inference: no dropout at all.
+  /// - Precondition: The batch passed `PackedBatch.check(against:)`.
+  package func forward(
+    _ batch: PackedBatch, _ parameters: Floats, _ activations: Activations,
+    dropout: DropoutStep?, _ pool: ThreadPool
+  ) {
+    activations.reserve(batch)
+    guard batch.sequenceCount > 0 else { return }
+    let pass = EncoderPass(batch, activations, configuration, dropout, pool)
+    let coordinates = batch.coordinates
+    forwardEmbeddings(pass, coordinates, parameters)
+    var input = Floats(pass.buffers.embedded)
+    for (index, layer) in offsets.layers.enumerated() {
+      let buffers = pass.buffers.layers[index]
+      pass.forward(layer, index, buffers, input, coordinates, parameters)
+      input = Floats(buffers.output)
+    }
+    forwardHead(pass, coordinates, input, parameters)
+  }
+
+  /// Computes every gradient from `activations.logitsGradient` [S, L].
+  ///
+  /// - Parameters:
+  ///   - gradients: `layout.count` floats, all overwritten; zeros for an empty batch.
+  /// - Precondition: `forward` ran last on the same batch, parameters and training activations.
+  package func backward(
+    _ batch: PackedBatch, _ parameters: Floats, _ gradients: MutableFloats,
+    _ activations: Activations, dropout: DropoutStep?, _ pool: ThreadPool
+  ) {
+    precondition(activations.isTraining, "inference keeps no activations to go back through")
+    guard batch.sequenceCount > 0 else {
+      Reduction.zero(gradients, count: layout.count, pool)
+      return
+    }
+    let pass = EncoderPass(batch, activations, configuration, dropout, pool)
+    let coordinates = batch.coordinates
+    backwardHead(pass, coordinates, parameters, gradients)
+    for (index, layer) in offsets.layers.enumerated().reversed() {
+      let input = index == 0 ? pass.buffers.embedded : pass.buffers.layers[index - 1].output
+      pass.backward(
+        layer, index, pass.buffers.layers[index], Floats(input), coordinates, parameters, gradients)
+    }
+    backwardEmbeddings(pass, coordinates, parameters, gradients)
+  }
+}
+
+// Embeddings: dropout(LayerNorm(word + position + type)).
+extension SequenceClassifier {
+  private func forwardEmbeddings(
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats
+  ) {
+    let buffers = pass.buffers
+    let (rows, width) = (pass.tokens, pass.hidden)
+    Embedding.forward(
+      buffers.scratchA, word: p + offsets.wordEmbeddings, position: p + offsets.positionEmbeddings,
+      type: offsets.typeEmbeddings.map { p + $0 }, ids: at.inputIDs,
+      positions: at.tokens.positions, typeIDs: at.typeIDs, rows: rows, width: width, pass.pool)
+    LayerNorm.forward(
+      buffers.embedded, buffers.embeddingNormalized, buffers.embeddingInverseDeviation,
+      buffers.scratchA, p + offsets.embeddingNormWeight, p + offsets.embeddingNormBias,
+      epsilon: configuration.layerNormEpsilon, rows: rows, width: width, pass.pool)
+    Dropout.apply(
+      buffers.embedded, buffers.embedded, pass.embeddingDropout, at.tokens, rows: rows,
+      width: width, pass.pool)
+  }
+
+  /// Takes the gradient of the first layer's input from scratch A.
+  private func backwardEmbeddings(
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: MutableFloats
+  ) {
+    let buffers = pass.buffers
+    let (rows, width) = (pass.tokens, pass.hidden)
+    let gradient = buffers.scratchA
+    Dropout.apply(
+      gradient, gradient, pass.embeddingDropout, at.tokens, rows: rows, width: width, pass.pool)
+    LayerNorm.backward(
+      gradient, g + offsets.embeddingNormWeight, g + offsets.embeddingNormBias, gradient,
+      buffers.embeddingNormalized, buffers.embeddingInverseDeviation,
+      p + offsets.embeddingNormWeight, rows: rows, width: width, pass.pool)
+    // The three tables lie at the start of the arena, one after the other.
+    Reduction.zero(
+      g + offsets.wordEmbeddings, count: offsets.embeddingNormWeight - offsets.wordEmbeddings,
+      pass.pool)
+    Embedding.accumulate(
+      g + offsets.wordEmbeddings, gradient, rowOf: { Int(at.inputIDs[$0]) }, rows: rows,
+      width: width, pass.pool)
+    Embedding.accumulate(
+      g + offsets.positionEmbeddings, gradient, rowOf: { Int(at.tokens.positions[$0]) },
+      rows: rows, width: width, pass.pool)
+    if let typeTable = offsets.typeEmbeddings {
+      Embedding.accumulate(
+        g + typeTable, gradient, rowOf: { Int(at.typeIDs?[$0] ?? 0) }, rows: rows, width: width,
+        pass.pool)
+    }
+  }
+}
+
+// Head: classifier(dropout(tanh(pooler(first token)))).
+extension SequenceClassifier {
+  private func forwardHead(
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ hiddenStates: Floats, _ p: Floats
+  ) {
+    let buffers = pass.buffers
+    let (rows, width) = (pass.sequences, pass.hidden)
+    Gather.forward(
+      buffers.firstTokens, hiddenStates, index: at.firstTokens, rows: rows, width: width)
+    Linear.forward(
+      buffers.pooled, buffers.firstTokens, p + offsets.poolerWeight, p + offsets.poolerBias,
+      rows: rows, inputs: width, outputs: width, pass.pool)
+    Tanh.forward(buffers.pooled, buffers.pooled, count: rows * width)
+    Dropout.applyRows(
+      buffers.droppedPooled, buffers.pooled, pass.headDropout, sequenceRows: at.sequenceRows,
+      rows: rows, width: width)
+    Linear.forward(
+      buffers.logits, buffers.droppedPooled, p + offsets.classifierWeight,
+      p + offsets.classifierBias, rows: rows, inputs: width,
+      outputs: configuration.labelNames.count, pass.pool)
+  }
+
+  /// Leaves the gradient of the last hidden states in scratch A.
+  private func backwardHead(
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: MutableFloats
+  ) {
+    let buffers = pass.buffers
+    let (rows, width) = (pass.sequences, pass.hidden)
+    let gradient = buffers.pooledGradient
+    Linear.backward(
+      gradient, g + offsets.classifierWeight, g + offsets.classifierBias,
+      buffers.logitsGradient, buffers.droppedPooled, p + offsets.classifierWeight, rows: rows,
+      inputs: width, outputs: configuration.labelNames.count, pass.pool)
+    Dropout.applyRows(
+      gradient, gradient, pass.headDropout, sequenceRows: at.sequenceRows, rows: rows,
+      width: width)
+    Tanh.backward(gradient, gradient, buffers.pooled, count: rows * width)
+    // The dropped vectors are read for the last time above: they take the pooler's input gradient.
+    Linear.backward(
+      buffers.droppedPooled, g + offsets.poolerWeight, g + offsets.poolerBias, gradient,
+      buffers.firstTokens, p + offsets.poolerWeight, rows: rows, inputs: width, outputs: width,
+      pass.pool)
+    Reduction.zero(buffers.scratchA, count: pass.tokens * width, pass.pool)
+    Gather.backward(
+      buffers.scratchA, buffers.droppedPooled, index: at.firstTokens, rows: rows, width: width)
+  }
+}
