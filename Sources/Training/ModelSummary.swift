@@ -1,0 +1,91 @@
+import Encoders
+
+/// A model's sizes, parameter counts and memory, from its configuration alone.
+package struct ModelSummary: Encodable, Sendable {
+  package struct Part: Encodable, Sendable {
+    package let name: String
+    package let parameters: Int
+  }
+
+  package let layers: Int
+  package let hiddenSize: Int
+  package let heads: Int
+  package let intermediateSize: Int
+  package let vocabularySize: Int
+  package let maxPositions: Int
+  package let labels: [String]
+  package let problemType: String?
+  package let parameters: Int
+  /// Embeddings, encoder, pooler, classifier.
+  package let parts: [Part]
+  /// Float32 weights.
+  package let weightBytes: Int
+  /// Weights, gradients and AdamW's two moments of a rank with one micro-batch.
+  package let trainingBytes: Int
+  /// Activations of 8 rows of `tokensPerRow` tokens, forward and backward.
+  package let activationBytes: Int
+
+  /// The row length that `activationBytes` is for: a tweet's.
+  package static let tokensPerRow = 28
+
+  enum CodingKeys: String, CodingKey {
+    case layers, heads, labels, parameters, parts
+    case hiddenSize = "hidden_size"
+    case intermediateSize = "intermediate_size"
+    case vocabularySize = "vocabulary_size"
+    case maxPositions = "max_positions"
+    case problemType = "problem_type"
+    case weightBytes = "weight_bytes"
+    case trainingBytes = "training_bytes"
+    case activationBytes = "activation_bytes"
+  }
+
+  package init(_ configuration: ModelConfiguration) {
+    let layout = SequenceClassifier(configuration).layout
+    layers = configuration.layerCount
+    hiddenSize = configuration.hiddenSize
+    heads = configuration.headCount
+    intermediateSize = configuration.intermediateSize
+    vocabularySize = configuration.vocabularySize
+    maxPositions = configuration.maxPositions
+    labels = configuration.labelNames
+    problemType = configuration.problemType
+    parameters = layout.count
+    let prefixes = [
+      ("embeddings", "bert.embeddings."), ("encoder", "bert.encoder."), ("pooler", "bert.pooler."),
+      ("classifier", "classifier."),
+    ]
+    parts = prefixes.map { name, prefix in
+      Part(
+        name: name,
+        parameters: layout.parameters.filter { $0.name.hasPrefix(prefix) }
+          .reduce(0) { $0 + $1.count })
+    }
+    let float = MemoryLayout<Float>.size
+    weightBytes = layout.count * float
+    trainingBytes = 4 * layout.count * float
+    activationBytes =
+      float
+      * Activations.floatCount(
+        configuration, sequences: 8, length: Self.tokensPerRow, isTraining: true, threads: 1)
+  }
+}
+
+extension ModelConfiguration {
+  /// A size that can be named instead of a model folder.
+  ///
+  /// - Returns: nil for a name other than `bert-base` and `bert-large` (Devlin et al. 2018).
+  package init?(named name: String, labelNames: [String]) {
+    switch name {
+    case "bert-base":
+      self.init(
+        vocabularySize: 30522, hiddenSize: 768, layerCount: 12, headCount: 12,
+        intermediateSize: 3072, labelNames: labelNames)
+    case "bert-large":
+      self.init(
+        vocabularySize: 30522, hiddenSize: 1024, layerCount: 24, headCount: 16,
+        intermediateSize: 4096, labelNames: labelNames)
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import Foundation
+
+/// The metrics of a multi-label evaluation, as scikit-learn defines them.
+///
+/// A label is predicted where its probability reaches the threshold. Precision, recall and F1 are 0
+/// where their denominator is; an area under the curve is nil where only one class occurs.
+package struct MultiLabelMetrics: Codable, Sendable, Equatable {
+  package struct PerLabel: Codable, Sendable, Equatable {
+    package var precision: [Double] = []
+    package var recall: [Double] = []
+    package var f1: [Double] = []
+    /// Rows that truly have the label.
+    package var support: [Int] = []
+  }
+
+  /// Mean binary cross-entropy over rows x labels.
+  package let loss: Double
+  /// Micro-averaged over all rows and labels.
+  package let f1: Double
+  /// Unweighted mean of the labels' F1.
+  package let f1Macro: Double
+  /// Micro-averaged area under the ROC curve of the thresholded predictions, as the notebook has it.
+  package let rocAUC: Double?
+  /// The same of the probabilities.
+  package let rocAUCScores: Double?
+  /// Share of rows with every label right.
+  package let accuracy: Double
+  /// Mean over rows of intersection over union; SemEval's score. A row with nothing predicted and
+  /// nothing true counts 1.
+  package let jaccard: Double
+  package let perLabel: PerLabel
+
+  enum CodingKeys: String, CodingKey {
+    case loss, f1, accuracy, jaccard
+    case f1Macro = "f1_macro"
+    case rocAUC = "roc_auc"
+    case rocAUCScores = "roc_auc_scores"
+    case perLabel = "per_label"
+  }
+
+  /// - Parameters:
+  ///   - logits: [rows, labels], row-major.
+  ///   - labels: [rows, labels] of 0 and 1.
+  ///   - labelCount: Columns.
+  /// - Precondition: At least one row.
+  package init(logits: [Float], labels: [Float], labelCount: Int, threshold: Double = 0.5) {
+    precondition(!logits.isEmpty && logits.count == labels.count, "one label a logit")
+    let probabilities = logits.map { probability(ofLogit: Double($0)) }
+    let predicted = probabilities.map { $0 >= threshold }
+    let truth = labels.map { $0 != 0 }
+    let rows = logits.count / labelCount
+
+    loss =
+      zip(logits, labels).reduce(0) { $0 + crossEntropy(Double($1.0), Double($1.1)) }
+      / Double(logits.count)
+    accuracy = share(of: rows) { row in
+      let cells = row * labelCount..<(row + 1) * labelCount
+      return predicted[cells] == truth[cells] ? 1 : 0
+    }
+    jaccard = share(of: rows) { row in
+      var (both, either) = (0, 0)
+      for cell in row * labelCount..<(row + 1) * labelCount {
+        both += predicted[cell] && truth[cell] ? 1 : 0
+        either += predicted[cell] || truth[cell] ? 1 : 0
+      }
+      return either == 0 ? 1 : Double(both) / Double(either)
+    }
+    let columns = (0..<labelCount).map { column in
+      Confusion(
+        stride(from: column, to: logits.count, by: labelCount).lazy
+          .map { (predicted[$0], truth[$0]) })
+    }
+    f1 = Confusion(zip(predicted, truth)).f1
+    f1Macro = columns.reduce(0) { $0 + $1.f1 } / Double(labelCount)
+    rocAUC = areaUnderROC(scores: predicted.map { $0 ? 1 : 0 }, truth: truth)
+    rocAUCScores = areaUnderROC(scores: probabilities, truth: truth)
+    perLabel = PerLabel(
+      precision: columns.map(\.precision), recall: columns.map(\.recall), f1: columns.map(\.f1),
+      support: columns.map { $0.truePositives + $0.falseNegatives })
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    loss = try values.decode(Double.self, forKey: .loss)
+    f1 = try values.decode(Double.self, forKey: .f1)
+    f1Macro = try values.decode(Double.self, forKey: .f1Macro)
+    rocAUC = try values.decodeIfPresent(Double.self, forKey: .rocAUC)
+    rocAUCScores = try values.decodeIfPresent(Double.self, forKey: .rocAUCScores)
+    accuracy = try values.decode(Double.self, forKey: .accuracy)
+    jaccard = try values.decode(Double.self, forKey: .jaccard)
+    perLabel = try values.decode(PerLabel.self, forKey: .perLabel)
+  }
+
+  /// Writes an undefined area as null, so that the key is always there.
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(loss, forKey: .loss)
+    try values.encode(f1, forKey: .f1)
+    try values.encode(f1Macro, forKey: .f1Macro)
+    try values.encode(rocAUC, forKey: .rocAUC)
+    try values.encode(rocAUCScores, forKey: .rocAUCScores)
+    try values.encode(accuracy, forKey: .accuracy)
+    try values.encode(jaccard, forKey: .jaccard)
+    try values.encode(perLabel, forKey: .perLabel)
+  }
+}
+
+/// 1 / (1 + e^-z)
+package func probability(ofLogit z: Double) -> Double { 1 / (1 + exp(-z)) }
+
+/// Binary cross-entropy of one logit, stable at any size: log(1 + e^z) - y z.
+private func crossEntropy(_ z: Double, _ y: Double) -> Double {
+  max(z, 0) + log1p(exp(-abs(z))) - y * z
+}
+
+private func share(of rows: Int, _ value: (Int) -> Double) -> Double {
+  (0..<rows).reduce(0) { $0 + value($1) } / Double(rows)
+}
+
+/// Counts of predictions against truth.
+private struct Confusion {
+  var truePositives = 0
+  var falsePositives = 0
+  var falseNegatives = 0
+
+  init(_ pairs: some Sequence<(Bool, Bool)>) {
+    for (predicted, truth) in pairs {
+      truePositives += predicted && truth ? 1 : 0
+      falsePositives += predicted && !truth ? 1 : 0
+      falseNegatives += !predicted && truth ? 1 : 0
+    }
+  }
+
+  private func ratio(_ part: Int, _ whole: Int) -> Double {
+    whole == 0 ? 0 : Double(part) / Double(whole)
+  }
+  var precision: Double { ratio(truePositives, truePositives + falsePositives) }
+  var recall: Double { ratio(truePositives, truePositives + falseNegatives) }
+  var f1: Double { ratio(2 * truePositives, 2 * truePositives + falsePositives + falseNegatives) }
+}
+
+/// The probability that a positive scores above a negative, ties counting half (Mann-Whitney U).
+private func areaUnderROC(scores: [Double], truth: [Bool]) -> Double? {
+  let order = scores.indices.sorted { scores[$0] < scores[$1] }
+  let positives = truth.count { $0 }
+  let negatives = truth.count - positives
+  guard positives > 0, negatives > 0 else { return nil }
+  // Twice the number of (positive, negative) pairs in the right order: exact in integers.
+  var doubledWins = 0
+  var negativesBelow = 0
+  var start = 0
+  while start < order.count {
+    var end = start
+    var (tiedPositives, tiedNegatives) = (0, 0)
+    while end < order.count, scores[order[end]] == scores[order[start]] {
+      if truth[order[end]] { tiedPositives += 1 } else { tiedNegatives += 1 }
+      end += 1
+    }
+    doubledWins += tiedPositives * (2 * negativesBelow + tiedNegatives)
+    negativesBelow += tiedNegatives
+    start = end
+  }
+  return Double(doubledWins) / 2 / (Double(positives) * Double(negatives))
+}

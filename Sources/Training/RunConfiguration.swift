@@ -1,0 +1,77 @@
+import Collectives
+
+/// run.json: what a run resolved to, by the names of the command line's flags.
+struct RunConfiguration: Encodable {
+  private let model: String
+  private let train: String
+  private let validation: String
+  private let output: String
+  private let epochs: Int
+  private let maxSteps: Int?
+  private let totalSteps: Int
+  private let evaluateEvery: String
+  private let saveEvery: String
+  private let keep: Int
+  private let metric: BestMetric
+  private let patience: Int?
+  private let threads: Int
+  private let ranks: Int
+  private let maxShardSize: Int
+  private let verifyShards: String
+  private let trajectory: Trajectory
+
+  enum CodingKeys: String, CodingKey {
+    case model, train, validation, output, epochs, keep, metric, patience, threads, ranks
+    case maxSteps = "max_steps"
+    case totalSteps = "total_steps"
+    case evaluateEvery = "evaluate_every"
+    case saveEvery = "save_every"
+    case maxShardSize = "max_shard_size"
+    case verifyShards = "verify_shards"
+  }
+
+  init(
+    _ options: TrainingOptions, _ trajectory: Trajectory, _ state: TrainerState,
+    _ communicator: Communicator, threads: Int
+  ) {
+    model = options.model
+    train = options.train
+    validation = options.validation
+    output = options.output
+    epochs = state.numTrainEpochs
+    maxSteps = state.requestedMaxSteps
+    totalSteps = state.maxSteps
+    evaluateEvery = options.evaluateEvery.description
+    saveEvery = options.saveEvery.description
+    keep = options.keep
+    metric = state.bestMetricName
+    patience = options.patience
+    self.threads = threads
+    ranks = communicator.size
+    maxShardSize = options.maxShardBytes
+    verifyShards = options.verifyShards.rawValue
+    self.trajectory = trajectory
+  }
+
+  /// One flat object: the trajectory's keys beside the others.
+  func encode(to encoder: any Encoder) throws {
+    try trajectory.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(model, forKey: .model)
+    try values.encode(train, forKey: .train)
+    try values.encode(validation, forKey: .validation)
+    try values.encode(output, forKey: .output)
+    try values.encode(epochs, forKey: .epochs)
+    try values.encode(maxSteps, forKey: .maxSteps)
+    try values.encode(totalSteps, forKey: .totalSteps)
+    try values.encode(evaluateEvery, forKey: .evaluateEvery)
+    try values.encode(saveEvery, forKey: .saveEvery)
+    try values.encode(keep, forKey: .keep)
+    try values.encode(metric, forKey: .metric)
+    try values.encode(patience, forKey: .patience)
+    try values.encode(threads, forKey: .threads)
+    try values.encode(ranks, forKey: .ranks)
+    try values.encode(maxShardSize, forKey: .maxShardSize)
+    try values.encode(verifyShards, forKey: .verifyShards)
+  }
+}

@@ -1,0 +1,115 @@
+/// A training run as its user asked for it. What is nil was not asked for: it comes from the
+/// checkpoint that the run resumes, or else has the default of `Trajectory`.
+package struct TrainingOptions: Sendable {
+  /// How often to evaluate or save.
+  package enum Interval: Sendable, Equatable, CustomStringConvertible {
+    case epoch
+    case steps(Int)
+
+    /// `epoch`, or a number of steps from 1.
+    package init?(_ text: String) {
+      if text == "epoch" {
+        self = .epoch
+      } else if let steps = Int(text), steps > 0 {
+        self = .steps(steps)
+      } else {
+        return nil
+      }
+    }
+
+    package var description: String {
+      switch self {
+      case .epoch: "epoch"
+      case .steps(let steps): "\(steps)"
+      }
+    }
+  }
+
+  package enum Resume: Sendable, Equatable {
+    /// From the newest checkpoint of the run folder, if there is one.
+    case auto
+    case never
+    case checkpoint(path: String)
+  }
+
+  /// How gradients are summed between ranks.
+  package enum Exchange: String, Codable, Sendable, CaseIterable {
+    /// In one fixed binary tree over the micro-batches: the same bits on any number of ranks.
+    case tree
+    /// A plain MPI_Allreduce, for comparison.
+    case mpi
+  }
+
+  package enum ShardVerification: String, Sendable, CaseIterable {
+    case start, never
+  }
+
+  /// Folders: a pretrained model, shards to train on, shards to evaluate on, the run.
+  package var model: String
+  package var train: String
+  package var validation: String
+  package var output: String
+
+  package var epochs: Int?
+  /// Optimizer steps in place of epochs.
+  package var maxSteps: Int?
+  /// Rows a step over all ranks.
+  package var batchSize: Int?
+  package var microBatches: Int?
+  package var learningRate: Double?
+  package var weightDecay: Double?
+  package var warmupRatio: Double?
+  package var schedule: LearningRateSchedule.Shape?
+  /// 0 turns clipping off.
+  package var maxGradNorm: Double?
+  /// Every dropout probability of the model, in place of config.json's.
+  package var dropout: Double?
+  package var seed: UInt64?
+  package var exchange: Exchange?
+
+  package var resume: Resume = .auto
+  package var evaluateEvery: Interval = .epoch
+  package var saveEvery: Interval = .epoch
+  /// Checkpoints kept beside the best and the last.
+  package var keep = 2
+  /// The metric that makes a checkpoint the best; f1 where a new run does not say.
+  package var metric: BestMetric?
+  /// Evaluations without improvement after which training ends.
+  package var patience: Int?
+  package var threads: Int?
+  package var maxShardBytes = 5_000_000_000
+  package var verifyShards: ShardVerification = .start
+  /// A step after which the run saves and stops as if it had been preempted.
+  package var stopAt: Int?
+
+  package init(model: String, train: String, validation: String, output: String) {
+    self.model = model
+    self.train = train
+    self.validation = validation
+    self.output = output
+  }
+}
+
+/// The metric that decides which checkpoint is the best.
+package enum BestMetric: String, Codable, Sendable, CaseIterable {
+  case f1
+  case f1Macro = "f1_macro"
+  case rocAUC = "roc_auc"
+  case rocAUCScores = "roc_auc_scores"
+  case accuracy
+  case jaccard
+  case loss
+
+  /// The value to maximise; nil where the metric is undefined.
+  func score(_ metrics: MultiLabelMetrics) -> Double? {
+    switch self {
+    case .f1: metrics.f1
+    case .f1Macro: metrics.f1Macro
+    case .rocAUC: metrics.rocAUC
+    case .rocAUCScores: metrics.rocAUCScores
+    case .accuracy: metrics.accuracy
+    case .jaccard: metrics.jaccard
+    case .loss: -metrics.loss
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import Checkpoints
+import Collectives
+import Encoders
+import Foundation
+import Kernels
+import Shards
+
+/// What the tokenizer of the model folder says of itself.
+package struct VocabularyIdentity: Sendable {
+  /// Its fingerprint, which shards carry too.
+  package let sha256: String
+  /// Names of its files in the model folder, copied into every checkpoint.
+  package let files: [String]
+
+  package init(sha256: String, files: [String]) {
+    self.sha256 = sha256
+    self.files = files
+  }
+}
+
+/// Everything that a run has in hand before its first step. Every rank ends up with the same.
+struct TrainingSetup {
+  let train: ShardFolder
+  let validation: ShardFolder
+  let configuration: ModelConfiguration
+  let vocabulary: VocabularyIdentity?
+  var trajectory: Trajectory
+  /// Of the checkpoint that the run resumes.
+  let resumed: TrainerState?
+  /// That checkpoint; rank 0 only.
+  let checkpoint: Checkpoint?
+  /// Rank 0 only.
+  let run: OpenRun?
+
+  /// Opens and checks everything. Whatever fails fails on all ranks.
+  ///
+  /// - Parameter readVocabulary: Called on rank 0; nil where the model folder has no tokenizer.
+  init(
+    _ options: TrainingOptions, _ communicator: Communicator, _ report: ConsoleReport,
+    readVocabulary: () throws -> VocabularyIdentity?
+  ) throws {
+    try communicator.agree { try options.validate() }
+    (train, validation) = try communicator.agree {
+      let train = try ShardFolder(path: options.train)
+      let validation = try ShardFolder(path: options.validation)
+      try requireRows(train, options.train)
+      try requireRows(validation, options.validation)
+      try requireSameLabels(train: train, validation: validation, options)
+      return (train, validation)
+    }
+    try Self.requireSameShards(train, validation, communicator)
+    if options.verifyShards == .start {
+      try communicator.agree { [train, validation] in
+        for data in [train, validation] {
+          for shard in stride(
+            from: communicator.rank, to: data.shardPaths.count, by: communicator.size)
+          { try data.verifyShard(shard) }
+        }
+      }
+    }
+
+    let isRoot = communicator.rank == 0
+    let vocabulary = try communicator.agree { isRoot ? try readVocabulary() : nil }
+    if isRoot, vocabulary == nil {
+      report.warn("\(options.model) has no tokenizer: checkpoints will not have one either")
+    }
+    let run = try communicator.agree { isRoot ? try OpenRun(path: options.output) : nil }
+    let checkpoint = try communicator.agree {
+      try run.flatMap { try findCheckpoint(options, in: $0.checkpoints, report) }
+    }
+    resumed = try communicator.share {
+      guard let checkpoint, let run else { return nil }
+      return try adopt(checkpoint, in: run.checkpoints).json()
+    }.map { try TrainerState(json: $0, path: "trainer_state.json") }
+    configuration = try Self.readConfiguration(
+      options, communicator, checkpoint: checkpoint, resumed: resumed != nil, train, validation)
+    try communicator.agree { [configuration] in
+      guard isRoot else { return }
+      try requireTensors(
+        of: SequenceClassifier(configuration),
+        in: ModelFolder(path: checkpoint?.path ?? options.model),
+        allowingNewHead: checkpoint == nil)
+    }
+    let vocabularySHA256 = try communicator.share {
+      vocabulary.map { Data($0.sha256.utf8) }
+    }.map { String(decoding: $0, as: UTF8.self) }
+    trajectory = try Self.resolveTrajectory(
+      options, communicator, report, resumed: resumed, train: train, validation: validation,
+      vocabularySHA256: vocabularySHA256)
+    self.vocabulary = vocabulary
+    self.run = run
+    self.checkpoint = checkpoint
+  }
+}
+
+extension TrainingSetup {
+  /// Refuses nodes whose copies of the shards differ: they would train on different rows.
+  private static func requireSameShards(
+    _ train: ShardFolder, _ validation: ShardFolder, _ communicator: Communicator
+  ) throws {
+    let mine = train.manifestSHA256 + " " + validation.manifestSHA256
+    let expected = try communicator.share { Data(mine.utf8) }
+    try communicator.agree {
+      guard expected == Data(mine.utf8) else {
+        throw TrainingError(
+          .data, "rank \(communicator.rank) on \(communicator.host): \(train.path)",
+          expected: "the shards of rank 0", found: "others (SHA-256 \(train.manifestSHA256))",
+          remedy: "copy the same shard folders to every node")
+      }
+    }
+  }
+
+  /// The model's configuration as rank 0 reads it: from the checkpoint, or from the model folder with
+  /// the labels of the shards.
+  private static func readConfiguration(
+    _ options: TrainingOptions, _ communicator: Communicator, checkpoint: Checkpoint?,
+    resumed: Bool, _ train: ShardFolder, _ validation: ShardFolder
+  ) throws -> ModelConfiguration {
+    let path = resumed ? "config.json of the checkpoint" : options.model + "/config.json"
+    let json = try communicator.share {
+      let configuration = try ModelConfiguration(modelFolder: checkpoint?.path ?? options.model)
+      return try configuration.json()
+    }
+    guard let json else { preconditionFailure("rank 0 always reads a configuration") }
+    return try communicator.agree {
+      var configuration = try ModelConfiguration(json: json, path: path)
+      for (data, path) in [(train, options.train), (validation, options.validation)]
+      where data.maxLength > configuration.maxPositions {
+        throw TrainingError(
+          .data, path,
+          expected: "rows of at most \(configuration.maxPositions) tokens, the model's positions",
+          found: "a max_length of \(data.maxLength)",
+          remedy: "cut the shards with --max-length \(configuration.maxPositions)")
+      }
+      guard !resumed else { return configuration }
+      configuration.labelNames = train.labelNames
+      configuration.problemType = "multi_label_classification"
+      if let dropout = options.dropout { configuration.setDropout(Float(dropout)) }
+      return configuration
+    }
+  }
+
+  private static func resolveTrajectory(
+    _ options: TrainingOptions, _ communicator: Communicator, _ report: ConsoleReport,
+    resumed: TrainerState?, train: ShardFolder, validation: ShardFolder, vocabularySHA256: String?
+  ) throws -> Trajectory {
+    try communicator.agree {
+      for data in [train, validation] {
+        try vocabularySHA256.map { try data.requireVocabulary($0, of: options.model) }
+      }
+      if let saved = resumed?.bestMetricName, let given = options.metric, given != saved {
+        throw TrainingError(
+          .usage, "--metric", expected: "\(saved.rawValue), as in the run that this one resumes",
+          found: given.rawValue,
+          remedy: "leave the flag out, or start anew in another --output")
+      }
+      try resumed?.trajectory.check(
+        against: options, trainSHA256: train.manifestSHA256, vocabularySHA256: vocabularySHA256)
+      var trajectory =
+        resumed?.trajectory
+        ?? Trajectory(
+          options, ranks: communicator.size, trainSHA256: train.manifestSHA256,
+          vocabularySHA256: vocabularySHA256)
+      let before = trajectory.microBatches
+      if trajectory.raiseMicroBatches(toRanks: communicator.size) {
+        report.warn(
+          "\(communicator.size) ranks need \(trajectory.microBatches) micro-batches instead of "
+            + "\(before): the parameters will differ in their last bits from a run on fewer ranks")
+      }
+      return trajectory
+    }
+  }
+}
+
+extension Communicator {
+  /// Bytes that rank 0 has for everyone; nil where it has none.
+  func share(_ body: () throws -> Data?) throws -> Data? {
+    let mine = try agree { rank == 0 ? try body() : nil }
+    let tagged = mine.map { [UInt8(1)] + $0 } ?? [0]
+    let shared = try broadcast(tagged, from: 0)
+    return shared[0] == 1 ? Data(shared.dropFirst()) : nil
+  }
+
+  /// Does something on rank 0 while the others sleep; all fail if it does.
+  func onRoot<Value>(_ body: () throws -> Value) throws -> Value? {
+    let outcome = rank == 0 ? Result { try body() } : nil
+    try idleBarrier()
+    return try agree { try outcome?.get() }
+  }
+}
+
+extension ShardFolder {
+  /// Refuses rows whose ids stand for other tokens than the model's.
+  ///
+  /// - Throws: `TrainingError` naming both vocabularies; nothing where the shards record none.
+  package func requireVocabulary(_ expected: String, of model: String) throws {
+    guard let found = vocabularySHA256, found != expected else { return }
+    throw TrainingError(
+      .data, path, expected: "token ids of the vocabulary of \(model) (\(expected))",
+      found: "ids of vocabulary \(found)", remedy: "cut the shards again with --model \(model)")
+  }
+}
+
+private func requireRows(_ data: ShardFolder, _ path: String) throws {
+  guard data.rows == 0 else { return }
+  throw TrainingError(
+    .data, path, expected: "at least one row", found: "none", remedy: "shard a file with rows")
+}
+
+private func requireSameLabels(
+  train: ShardFolder, validation: ShardFolder, _ options: TrainingOptions
+) throws {
+  guard train.labelNames != validation.labelNames else { return }
+  let unknown = validation.labelNames.filter { !train.labelNames.contains($0) }
+  let missing = train.labelNames.filter { !validation.labelNames.contains($0) }
+  let found =
+    !unknown.isEmpty
+    ? "also \(unknown.joined(separator: ", "))"
+    : !missing.isEmpty ? "no \(missing.joined(separator: ", "))" : "them in another order"
+  throw TrainingError(
+    .data, options.validation,
+    expected: "the labels of \(options.train): \(train.labelNames.joined(separator: ", "))",
+    found: found, remedy: "shard both files with the same --labels")
+}
+
+/// The checkpoint that `--resume` means, if any: the newest that verifies, or the one that is named.
+private func findCheckpoint(
+  _ options: TrainingOptions, in run: RunFolder, _ report: ConsoleReport
+) throws -> Checkpoint? {
+  let saved = try run.checkpoints()
+  switch options.resume {
+  case .never:
+    guard let newest = saved.first else { return nil }
+    throw TrainingError(
+      .usage, "--resume never", expected: "a run folder without checkpoints",
+      found: newest.path, remedy: "choose another --output or remove the old run")
+  case .auto:
+    for candidate in saved {
+      do {
+        return try verified(candidate.path)
+      } catch {
+        let place = try run.setAside(candidate)
+        report.warn("passing over \(candidate.path), now \(place): \(error)")
+      }
+    }
+    guard saved.isEmpty else {
+      throw TrainingError(
+        .data, run.path, expected: "a checkpoint that verifies", found: "none of \(saved.count)",
+        remedy: "start anew in another --output, or restore a checkpoint")
+    }
+    return nil
+  case .checkpoint(let path):
+    let checkpoint = try verified(path)
+    let step = try TrainerState(
+      json: checkpoint.trainerState(), path: path + "/trainer_state.json"
+    ).globalStep
+    guard let newest = saved.first, newest.step > step else { return checkpoint }
+    throw TrainingError(
+      .usage, "--resume \(path)", expected: "the newest checkpoint of \(run.path)",
+      found: "that of step \(step), older than \(newest.path)",
+      remedy: "resume it into another --output, or remove the newer ones")
+  }
+}
+
+private func verified(_ path: String) throws -> Checkpoint {
+  let checkpoint = try Checkpoint(path: path)
+  try checkpoint.verify()
+  return checkpoint
+}
+
+/// The state of a checkpoint that a run goes on from, with the run's links made to agree with it: a
+/// kill can come between a save and its links, and a checkpoint of another run has its best one there.
+private func adopt(_ checkpoint: Checkpoint, in run: RunFolder) throws -> TrainerState {
+  var state = try TrainerState(
+    json: checkpoint.trainerState(), path: checkpoint.path + "/trainer_state.json")
+  let steps = try run.checkpoints().map(\.step)
+  if steps.contains(state.globalStep) { try run.point(.last, atStep: state.globalStep) }
+  if let best = state.bestGlobalStep, steps.contains(best) {
+    try run.point(.best, atStep: best)
+  } else {
+    state.bestGlobalStep = nil
+    state.bestMetric = nil
+    state.bestModelCheckpoint = nil
+  }
+  return state
+}

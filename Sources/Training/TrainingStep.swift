@@ -1,0 +1,106 @@
+import Collectives
+import Encoders
+import Foundation
+import Kernels
+import Shards
+
+/// One optimizer step over all ranks: cut the global batch, compute this rank's parts, exchange,
+/// clip, update.
+///
+/// V micro-batches, R ranks.
+final class TrainingStep {
+  struct Outcome {
+    /// Mean over the global batch's rows x labels.
+    let loss: Double
+    let gradientNorm: Double
+    /// [R]
+    let rowsByRank: [Int]
+    let tokensByRank: [Int]
+    /// Whether any rank was asked to stop.
+    let isStopRequested: Bool
+  }
+
+  private let data: ShardFolder
+  private let replica: Replica
+  private let trajectory: Trajectory
+  private let communicator: Communicator
+  private let tree: ReductionTree
+  private let exchange: TreeAllReduce
+
+  /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
+  init(
+    _ data: ShardFolder, _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator
+  ) throws {
+    self.data = data
+    self.replica = replica
+    self.trajectory = trajectory
+    self.communicator = communicator
+    tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
+    exchange = try TreeAllReduce(
+      communicator: communicator, tree: tree, count: replica.count)
+  }
+
+  /// - Parameters:
+  ///   - rows: The global batch.
+  ///   - step: Global step, from 1.
+  ///   - stopRequested: Whether this rank was asked to stop.
+  /// - Throws: `TrainingError` for a loss or gradient that is not finite, before any
+  ///   parameter changes, on every rank alike. A row that cannot be read ends the job.
+  func take(
+    _ rows: [Int], step: Int, learningRate: Double, stopRequested: Bool
+  ) throws -> Outcome {
+    let lengths = communicator.orAbort { try data.lengths(of: rows) }
+    let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
+    let elements = Double(rows.count * replica.model.configuration.labelNames.count)
+    // One slot a part and one for the request to stop: each slot but the last has one contributor.
+    var sums = [Double](repeating: 0, count: trajectory.microBatches + 1)
+    sums[trajectory.microBatches] = stopRequested ? 1 : 0
+    // A row that only this rank cannot read must not leave the others in the exchange.
+    communicator.orAbort {
+      try replica.computeGradient(
+        ofParts: tree.parts(of: communicator.rank), scale: Float(1 / elements),
+        dropout: DropoutStep(seed: trajectory.seed, step: step),
+        load: { part in
+          let loaded = try labelledBatch(data.read(parts[part].map { rows[$0] }))
+          try loaded.batch.check(against: replica.model.configuration)
+          return loaded
+        }, loss: { sums[$0] = $1 })
+    }
+    try exchangeGradients()
+    sums = try communicator.sumAll(sums)
+
+    let loss = sums.dropLast().reduce(0, +) / elements
+    let norm = replica.gradientNorm()
+    try requireFinite(loss: loss, norm: norm, step: step, rows: rows)
+    replica.update(
+      step: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
+      gradientNorm: norm, maxNorm: trajectory.maxGradNorm)
+
+    let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
+    return Outcome(
+      loss: loss, gradientNorm: norm, rowsByRank: shares.map(\.count),
+      tokensByRank: shares.map { $0.reduce(0) { $0 + lengths[$1] } },
+      isStopRequested: sums[trajectory.microBatches] > 0)
+  }
+
+  private func exchangeGradients() throws {
+    switch trajectory.exchange {
+    case .tree:
+      exchange.reduce(replica.gradient, count: replica.count) { [replica] y, x, count in
+        Reduction.add(y, x, count: count, replica.pool)
+      }
+    case .mpi:
+      try allReduceWithMPI(communicator, replica.gradient, count: replica.count)
+    }
+  }
+
+  private func requireFinite(loss: Double, norm: Double, step: Int, rows: [Int]) throws {
+    guard !loss.isFinite || !norm.isFinite else { return }
+    let tensor = replica.firstNonFiniteGradient() ?? "none: only the loss or the norm overflowed"
+    throw TrainingError(
+      .data, "step \(step), rows \(rows.map(String.init).joined(separator: ","))",
+      expected: "a finite loss and gradient",
+      found: "loss \(loss), gradient norm \(norm), first bad tensor \(tensor)",
+      remedy: "lower --learning-rate or look at these rows; nothing saved was touched")
+  }
+}

@@ -1,0 +1,210 @@
+import Checkpoints
+import Encoders
+import Foundation
+import Kernels
+import Testing
+import Training
+
+/// Every case folder of GOLDEN_DIR, of shared/golden, or of the fixtures.
+///
+/// Allowed: logits and hidden states 5e-6 and losses 2e-6 relative; each gradient
+/// ‖a-b‖ <= 1e-5 ‖b‖ + 1e-7 max(1, global gradient norm), which is reported as
+/// ‖a-b‖ / (‖b‖ + 0.01 max(1, global norm)) against 1e-5.
+@Suite struct GoldenTests {
+  private struct TrainingStepRecord: Decodable {
+    let step: Int
+    let loss: Double
+    let gradNorm: Double
+  }
+
+  private static let directory =
+    Reference.environment("GOLDEN_DIR")
+    ?? (Reference.exists(Reference.shared + "/golden") ? Reference.shared : Reference.fixtures)
+    + "/golden"
+
+  @Test("losses, logits, gradients and six AdamW steps match Hugging Face's in every golden folder")
+  func matchesGoldenFolders() throws {
+    let names = try FileManager.default.contentsOfDirectory(atPath: Self.directory).sorted()
+      .filter { Reference.exists("\(Self.directory)/\($0)/config.json") }
+    var checked = 0
+    for name in names {
+      let folder = "\(Self.directory)/\(name)"
+      if let reason = try Self.reasonToPassOver(folder) {
+        print("passed over \(name): \(reason)")
+        continue
+      }
+      let comparison = try Self.check(folder)
+      let error = String(format: "%.2e", comparison.worst.error)
+      print("checked \(name) worst \(error) \(comparison.worst.tensor)")
+      #expect(comparison.failures.isEmpty, "\(name): \(comparison.failures)")
+      checked += 1
+    }
+    #expect(checked > 0, "\(Self.directory) holds no case that is supported")
+  }
+
+  private static func reasonToPassOver(_ folder: String) throws -> String? {
+    struct Kind: Decodable {
+      let modelType: String?
+      let architectures: [String]?
+      let problemType: String?
+    }
+    let kind = try Reference.decoder.decode(
+      Kind.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/config.json")))
+    if kind.modelType != "bert" { return "model type \(kind.modelType ?? "none") is not supported" }
+    let architectures = kind.architectures ?? ["BertForSequenceClassification"]
+    if architectures != ["BertForSequenceClassification"] {
+      return "head \(architectures.joined(separator: ", ")) is not supported"
+    }
+    if kind.problemType != "multi_label_classification" {
+      return "problem type \(kind.problemType ?? "none") is not supported"
+    }
+    do {
+      _ = try ModelConfiguration(modelFolder: folder)
+    } catch let error as EncoderError {
+      return "\(error)"
+    }
+    return nil
+  }
+
+  private static func check(_ folder: String) throws -> GoldenComparison {
+    let configuration = try ModelConfiguration(modelFolder: folder)
+    let expected = try GoldenTensors(folder + "/expected.safetensors")
+    let inputs = try GoldenTensors(folder + "/batch.safetensors")
+    let (batch, padded) = try #require(inputs.packedBatch())
+    try batch.check(against: configuration)
+    let labels = try #require(inputs.floats("labels"))
+    let replica = Replica(configuration, threads: 2, subtreeParts: 1)
+    _ = try loadParameters(
+      of: replica.model, from: ModelFolder(path: folder), into: replica.parameters.base,
+      initialisingWith: nil)
+
+    var comparison = GoldenComparison()
+    let loss = try gradient(of: replica, batch, labels)
+    comparison.compare(
+      "loss", loss, Double(try #require(expected.floats("loss"))[0]), tolerance: 2e-6)
+    try compareActivations(&comparison, replica, batch, padded: padded, expected)
+    try compareGradients(&comparison, replica, expected)
+
+    let steps = try Reference.decoder.decode(
+      [TrainingStepRecord].self,
+      from: Data(contentsOf: URL(fileURLWithPath: folder + "/train.json")))
+    let schedule = LearningRateSchedule(
+      shape: .linear, peak: 1e-3, warmupRatio: 0, totalSteps: steps.count)
+    for record in steps {
+      let loss = try gradient(of: replica, batch, labels)
+      let norm = replica.gradientNorm()
+      comparison.compare("loss of step \(record.step)", loss, record.loss, tolerance: 2e-6)
+      comparison.compare(
+        "gradient norm of step \(record.step)", norm, record.gradNorm, tolerance: 1e-5)
+      replica.update(
+        step: record.step, learningRate: schedule.rate(atStep: record.step), weightDecay: 0.01,
+        gradientNorm: norm, maxNorm: 1)
+    }
+    return comparison
+  }
+
+  /// Forward and backward without dropout; the mean loss.
+  private static func gradient(
+    of replica: Replica, _ batch: PackedBatch, _ labels: [Float]
+  ) throws -> Double {
+    var sum = 0.0
+    try replica.computeGradient(
+      ofParts: 0..<1, scale: 1 / Float(labels.count), dropout: nil,
+      load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
+    return sum / Double(labels.count)
+  }
+
+  private static func compareActivations(
+    _ comparison: inout GoldenComparison, _ replica: Replica, _ batch: PackedBatch, padded: Int,
+    _ expected: GoldenTensors
+  ) throws {
+    let configuration = replica.model.configuration
+    let activations = Activations(configuration, isTraining: false, threads: 2)
+    replica.model.forward(batch, replica.parameters.base, activations, dropout: nil, replica.pool)
+    comparison.compare(
+      "logits", array(activations.logits, batch.sequenceCount * configuration.labelNames.count),
+      try #require(expected.floats("logits")), tolerance: 5e-6)
+    guard let hidden = expected.floats("last_hidden_state") else { return }
+    let width = configuration.hiddenSize
+    let real = (0..<batch.sequenceCount).flatMap { row -> ArraySlice<Float> in
+      let length = Int(batch.cumulativeLengths[row + 1] - batch.cumulativeLengths[row])
+      return hidden[row * padded * width..<(row * padded + length) * width]
+    }
+    comparison.compare(
+      "last_hidden_state", array(activations.lastHiddenState, batch.tokenCount * width), real,
+      tolerance: 5e-6)
+  }
+
+  private static func compareGradients(
+    _ comparison: inout GoldenComparison, _ replica: Replica, _ expected: GoldenTensors
+  ) throws {
+    let reference = expected.names.filter { $0.hasPrefix("grad.") }
+    #expect(Set(reference) == Set(replica.model.layout.parameters.map { "grad." + $0.name }))
+    let all = reference.flatMap { expected.floats($0) ?? [] }
+    let globalNorm = norm(all.map(Double.init))
+    for parameter in replica.model.layout.parameters {
+      let name = "grad." + parameter.name
+      comparison.compare(
+        name, array(Floats(replica.gradient) + parameter.offset, parameter.count),
+        try #require(expected.floats(name)), tolerance: 1e-5, floor: 0.01 * max(1, globalNorm))
+    }
+  }
+}
+
+@Suite struct MiniLMGoldenTests {
+  private struct Expected: Decodable {
+    let loss: Double
+    let gradNorm: [String: Double]
+  }
+
+  private static let folder = Reference.shared + "/golden-minilm"
+
+  @Test(
+    "the real MiniLM encoder gives Hugging Face's loss, logits and gradient norms on 32 tweets",
+    .enabled(if: Reference.exists(folder), "shared/golden-minilm is absent"),
+    .enabled(if: Reference.miniLM != nil, "the MiniLM weights are absent: launch/fetch-model"))
+  func matchesMiniLM() throws {
+    let expected = try Reference.decoder.decode(
+      Expected.self, from: Data(contentsOf: URL(fileURLWithPath: Self.folder + "/expected.json")))
+    let inputs = try GoldenTensors(Self.folder + "/batch.safetensors")
+    let labels = try #require(inputs.floats("labels"))
+    let batch = try #require(inputs.packedBatch()).batch
+    let folder = try #require(Reference.miniLM)
+    var configuration = try ModelConfiguration(modelFolder: folder)
+    configuration.labelNames = (0..<11).map { "LABEL_\($0)" }
+    let replica = Replica(configuration, threads: 2, subtreeParts: 1)
+    let initialised = try loadParameters(
+      of: replica.model, from: ModelFolder(path: folder), into: replica.parameters.base,
+      initialisingWith: 1)
+    #expect(initialised.allSatisfy { $0.hasPrefix("classifier.") })
+    for parameter in replica.model.layout.parameters where parameter.name.hasPrefix("classifier.") {
+      let values = try #require(inputs.floats(parameter.name))
+      (replica.parameters.base + parameter.offset).update(from: values, count: values.count)
+    }
+
+    var comparison = GoldenComparison()
+    var sum = 0.0
+    try replica.computeGradient(
+      ofParts: 0..<1, scale: 1 / Float(labels.count), dropout: nil,
+      load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
+    comparison.compare("loss", sum / Double(labels.count), expected.loss, tolerance: 2e-6)
+    let evaluator = Evaluator(
+      model: replica.model, parameters: replica.parameters, pool: replica.pool)
+    comparison.compare(
+      "logits", try evaluator.logits(batch), try #require(inputs.floats("logits")),
+      tolerance: 5e-6)
+    let globalNorm = norm(Array(expected.gradNorm.values))
+    #expect(expected.gradNorm.count == replica.model.layout.parameters.count)
+    for parameter in replica.model.layout.parameters {
+      let reference = try #require(expected.gradNorm[parameter.name])
+      let actual = norm(
+        array(Floats(replica.gradient) + parameter.offset, parameter.count).map(Double.init))
+      comparison.note(
+        "grad." + parameter.name,
+        error: abs(actual - reference) / (reference + 0.01 * max(1, globalNorm)), tolerance: 1e-5)
+    }
+    let error = String(format: "%.2e", comparison.worst.error)
+    print("checked golden-minilm worst \(error) \(comparison.worst.tensor)")
+    #expect(comparison.failures.isEmpty, "\(comparison.failures)")
+  }
+}
