@@ -1,0 +1,165 @@
+import ArgumentParser
+import Collectives
+import Foundation
+import Tokenizers
+import Training
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Fine-tunes a model over the ranks that mpirun started.",
+    discussion: """
+      Without mpirun it is one rank. The batch size is that of all ranks together, so the number of \
+      ranks changes the speed and never the learning. A run folder that holds checkpoints is \
+      resumed. SIGTERM, SIGINT and SIGUSR1 save after the current step and exit with 75.
+      """)
+
+  @Option(help: "Folder of the pretrained model, in Hugging Face's layout.")
+  var model: String
+  @Option(help: "Shards to train on.")
+  var train: String
+  @Option(help: "Shards to evaluate on.")
+  var validation: String
+  @Option(help: "Run folder: checkpoints, metrics.jsonl, run.json.")
+  var output: String
+  @Option(help: "YAML file with any of these flags; the command line overrides it.")
+  var recipe: String?
+
+  @Option(help: "Passes over the training rows. (default: 5)")
+  var epochs: Int?
+  @Option(help: "Optimizer steps, in place of epochs.")
+  var maxSteps: Int?
+  @Option(help: "Rows a step over all ranks. (default: 8)")
+  var batchSize: Int?
+  @Option(
+    help: "Parts that each batch is cut into, a power of two. (default: the ranks, rounded up)")
+  var microBatches: Int?
+  @Option(help: "Peak learning rate. (default: 2e-5)")
+  var learningRate: Double?
+  @Option(help: "Decoupled weight decay of all but biases and norms. (default: 0.01)")
+  var weightDecay: Double?
+  @Option(help: "Share of the steps in which the rate rises from 0. (default: 0)")
+  var warmupRatio: Double?
+  @Option(help: "How the rate falls afterwards. (default: linear)")
+  var schedule: LearningRateSchedule.Shape?
+  @Option(help: "Norm that gradients are clipped to; 0 for none. (default: 1)")
+  var maxGradNorm: Double?
+  @Option(help: "Every dropout probability. (default: the model's)")
+  var dropout: Double?
+  @Option(help: "Seed of the epoch order, dropout and new weights. (default: 42)")
+  var seed: UInt64?
+  @Option(help: "Gradient exchange; mpi is for comparison. (default: tree)")
+  var allReduce: TrainingOptions.Exchange?
+
+  @Option(help: "auto, never, or the path of a checkpoint.")
+  var resume = "auto"
+  @Option(help: "epoch, or a number of steps.")
+  var evaluateEvery = TrainingOptions.Interval.epoch
+  @Option(help: "epoch, or a number of steps.")
+  var saveEvery = TrainingOptions.Interval.epoch
+  @Option(help: "Newest checkpoints kept beside the best.")
+  var keep = 2
+  @Option(help: "Metric that decides which checkpoint is the best. (default: f1)")
+  var metric: BestMetric?
+  @Option(help: "Evaluations without improvement after which training ends.")
+  var patience: Int?
+  @Option(help: "Threads of a rank. (default: its cores)")
+  var threads: Int?
+  @Option(help: "Largest weight or optimizer file, e.g. 500MB.")
+  var maxShardSize = ByteCount(5_000_000_000)
+  @Option(help: "When to check the shards' SHA-256.")
+  var verifyShards = TrainingOptions.ShardVerification.start
+  @Option(help: "Save after this step and exit with 75, as if preempted.")
+  var stopAt: Int?
+  @Option(help: "Form of the result on standard output.")
+  var format = OutputFormat.text
+
+  /// What a recipe may set.
+  static let flags: Set<String> = [
+    "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
+    "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout", "seed",
+    "all-reduce", "resume", "evaluate-every", "save-every", "keep", "metric", "patience", "threads",
+    "max-shard-size", "verify-shards", "stop-at", "format",
+  ]
+
+  func run() throws {
+    // Before any thread starts, so that a signal in the first second is not lost.
+    let interruption = Interruption()
+    let communicator = try Communicator(exitCode: ExitCodes.code)
+    let report = ConsoleReport(isSilent: communicator.rank != 0)
+    let outcome: Trainer.Outcome
+    do {
+      let trainer = try Trainer(
+        options, communicator: communicator, report: report, interruption: interruption,
+        readVocabulary: { try VocabularyIdentity(modelFolder: model) })
+      outcome = try trainer.run()
+      if communicator.rank == 0 { try printResult(outcome) }
+    } catch {
+      // Every rank comes here with the same failure: rank 0 tells it, and all leave with its code.
+      if communicator.rank == 0 { Lockstep.writeError(error) }
+      communicator.finalize()
+      throw ArgumentParser.ExitCode(ExitCodes.code(for: error))
+    }
+    communicator.finalize()
+    if !outcome.isFinished { throw ArgumentParser.ExitCode(ExitCodes.interrupted) }
+  }
+
+  private var options: TrainingOptions {
+    var options = TrainingOptions(
+      model: model, train: train, validation: validation, output: output)
+    options.epochs = epochs
+    options.maxSteps = maxSteps
+    options.batchSize = batchSize
+    options.microBatches = microBatches
+    options.learningRate = learningRate
+    options.weightDecay = weightDecay
+    options.warmupRatio = warmupRatio
+    options.schedule = schedule
+    options.maxGradNorm = maxGradNorm
+    options.dropout = dropout
+    options.seed = seed
+    options.exchange = allReduce
+    options.resume =
+      switch resume {
+      case "auto": .auto
+      case "never": .never
+      default: .checkpoint(path: resume)
+      }
+    options.evaluateEvery = evaluateEvery
+    options.saveEvery = saveEvery
+    options.keep = keep
+    options.metric = metric
+    options.patience = patience
+    options.threads = threads
+    options.maxShardBytes = maxShardSize.bytes
+    options.verifyShards = verifyShards
+    options.stopAt = stopAt
+    return options
+  }
+
+  /// The path of the checkpoint to use, or an object with its metrics.
+  private func printResult(_ outcome: Trainer.Outcome) throws {
+    switch format {
+    case .text: if let path = outcome.checkpoint { print(path) }
+    case .json:
+      try printJSON(
+        TrainingResult(
+          finished: outcome.isFinished, checkpoint: outcome.checkpoint, metrics: outcome.metrics))
+    }
+  }
+}
+
+private struct TrainingResult: Encodable {
+  let finished: Bool
+  let checkpoint: String?
+  let metrics: MultiLabelMetrics?
+}
+
+extension VocabularyIdentity {
+  /// - Returns: nil for a folder without tokenizer files.
+  fileprivate init?(modelFolder: String) throws {
+    let files = Tokenizer.files(inModelFolder: modelFolder)
+    guard !files.isEmpty else { return nil }
+    let tokenizer = try Tokenizer(modelFolder: modelFolder)
+    self.init(sha256: tokenizer.vocabularySHA256, files: files)
+  }
+}

@@ -1,0 +1,240 @@
+import Foundation
+import Testing
+
+@Suite struct TrainTests {
+  @Test("1, 2, 3 and 4 ranks give the same losses and the same bytes over 20 steps, dropout on")
+  func ranksDoNotChangeLearning() throws {
+    let job = try TinyJob()
+    var reference: (losses: [Double], weights: Data)?
+    for ranks in [1, 2, 3, 4] {
+      let output = "ranks-\(ranks)"
+      let result = try Program.run(
+        job.arguments(output: output, "--max-steps", "20", "--micro-batches", "4"), ranks: ranks)
+      #expect(result.status == 0, "\(ranks) ranks: \(result.errors)")
+      let losses = try job.steps(of: output).compactMap { $0["loss"] as? Double }
+      #expect(losses.count == 20)
+      let weights = try job.bytes(output, "checkpoint-20", "model.safetensors")
+      guard let reference else {
+        reference = (losses, weights)
+        continue
+      }
+      for (step, (loss, expected)) in zip(losses, reference.losses).enumerated() {
+        #expect(
+          abs(loss - expected) <= 1e-5 * expected,
+          "\(ranks) ranks, step \(step + 1): \(loss), one rank: \(expected)")
+      }
+      #expect(weights == reference.weights, "the weights of \(ranks) ranks differ from one rank's")
+    }
+  }
+
+  @Test("plain MPI_Allreduce gives the tree's losses within 1e-5")
+  func treeMatchesAllReduce() throws {
+    let job = try TinyJob()
+    for exchange in ["tree", "mpi"] {
+      let result = try Program.run(
+        job.arguments(output: exchange, "--max-steps", "10", "--all-reduce", exchange), ranks: 3)
+      #expect(result.status == 0, "\(result.errors)")
+    }
+    let tree = try job.steps(of: "tree").compactMap { $0["loss"] as? Double }
+    let mpi = try job.steps(of: "mpi").compactMap { $0["loss"] as? Double }
+    #expect(tree.count == 10)
+    for (a, b) in zip(tree, mpi) { #expect(abs(a - b) <= 1e-5 * a) }
+  }
+
+  @Test("every step's rows are shared out among the ranks without rest or repetition")
+  func ranksPartitionTheBatch() throws {
+    let job = try TinyJob()
+    let result = try Program.run(job.arguments(output: "run", "--epochs", "1"), ranks: 3)
+    #expect(result.status == 0, "\(result.errors)")
+    let steps = try job.steps(of: "run")
+    // 61 rows in batches of 6: ten whole ones and one of a single row, which two ranks do not see.
+    let rows = steps.compactMap { $0["rows_by_rank"] as? [Int] }
+    #expect(rows.map { $0.reduce(0, +) } == Array(repeating: 6, count: 10) + [1])
+    #expect(rows.last?.count { $0 == 0 } == 2)
+    let tokens = steps.compactMap { $0["tokens_by_rank"] as? [Int] }.flatMap { $0 }.reduce(0, +)
+    let inspected = try Program.run(["inspect", job.train, "--format", "json"])
+    let shards = try JSONSerialization.jsonObject(with: Data(inspected.output.utf8))
+    #expect((shards as? [String: Any])?["tokens"] as? Int == tokens)
+  }
+
+  @Test(
+    "a run stopped in mid-epoch and resumed ends with the uninterrupted run's bytes",
+    arguments: [1, 2])
+  func resumesExactly(ranks: Int) throws {
+    let job = try TinyJob()
+    let whole = try Program.run(job.arguments(output: "whole", "--epochs", "2"), ranks: ranks)
+    #expect(whole.status == 0, "\(whole.errors)")
+    let first = try Program.run(
+      job.arguments(output: "cut", "--epochs", "2", "--stop-at", "7"), ranks: ranks)
+    #expect(first.status == 75, "\(first.errors)")
+    let second = try Program.run(job.arguments(output: "cut", "--epochs", "2"), ranks: ranks)
+    #expect(second.status == 0, "\(second.errors)")
+    #expect(second.errors.contains("resuming after step 7 of 22"))
+    for name in ["model.safetensors", "optimizer-00001-of-00001.safetensors", "config.json"] {
+      let equal =
+        try job.bytes("whole", "checkpoint-22", name) == job.bytes("cut", "checkpoint-22", name)
+      #expect(equal, "\(name) differs after the resume")
+    }
+    let wholeSteps = try job.steps(of: "whole").map { $0 as NSDictionary }
+    let cutSteps = try job.steps(of: "cut").map { $0 as NSDictionary }
+    #expect(wholeSteps == cutSteps)
+  }
+
+  @Test("resuming a finished run does nothing, says so and succeeds")
+  func finishedRunIsLeftAlone() throws {
+    let job = try TinyJob(rows: 12)
+    let arguments = job.arguments(output: "run", "--max-steps", "2")
+    #expect(try Program.run(arguments).status == 0)
+    let files = ["last/manifest.json", "metrics.jsonl", "run.json"]
+    let before = try files.map { try job.bytes("run", ".", $0) }
+    let again = try Program.run(arguments)
+    #expect(again.status == 0)
+    #expect(again.errors.contains("nothing to do"))
+    #expect(try files.map { try job.bytes("run", ".", $0) } == before)
+  }
+
+  @Test("more epochs than before go on with a warning; a flag of the trajectory must not change")
+  func resumeChecksFlags() throws {
+    let job = try TinyJob(rows: 12)
+    #expect(try Program.run(job.arguments(output: "run", "--epochs", "1")).status == 0)
+    let changed = try Program.run(job.arguments(output: "run", "--epochs", "2", "--seed", "9"))
+    #expect(changed.status == 64)
+    #expect(changed.errors.contains("--seed: expected 42"))
+    #expect(changed.errors.contains("found 9"))
+    let longer = try Program.run(job.arguments(output: "run", "--epochs", "2"))
+    #expect(longer.status == 0, "\(longer.errors)")
+    #expect(longer.errors.contains("schedule is recomputed"))
+  }
+
+  @Test("a run folder holds what is documented, links are relative, and old checkpoints go")
+  func runFolderIsTidy() throws {
+    let job = try TinyJob()
+    let result = try Program.run(
+      job.arguments(output: "run", "--epochs", "1", "--save-every", "2", "--keep", "2"))
+    #expect(result.status == 0, "\(result.errors)")
+    let run = job.folder.path + "/run"
+    let names = try FileManager.default.contentsOfDirectory(atPath: run).sorted()
+    let fixed = ["best", "last", "lock", "metrics.jsonl", "run.json"]
+    #expect(names.filter { !$0.hasPrefix("checkpoint-") } == fixed)
+    #expect(names.count { $0.hasPrefix("checkpoint-") } <= 3)
+    let last = try FileManager.default.destinationOfSymbolicLink(atPath: run + "/last")
+    #expect(last == "checkpoint-11")
+    #expect(try Program.run(["verify", run]).status == 0)
+    #expect(result.output.hasSuffix("checkpoint-11\n"))
+  }
+
+  @Test("a recipe gives flags and the command line overrides it; an unknown key is an error")
+  func readsRecipes() throws {
+    let job = try TinyJob(rows: 12)
+    let recipe = try job.folder.write("recipe.yaml", "max-steps: 3\nschedule: cosine\nseed: 3\n")
+    let result = try Program.run(
+      job.arguments(output: "run", "--recipe", recipe, "--seed", "4"))
+    #expect(result.status == 0, "\(result.errors)")
+    let text = try String(contentsOfFile: job.folder.path + "/run/run.json", encoding: .utf8)
+    let run = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+    #expect(run?["schedule"] as? String == "cosine")
+    #expect(run?["seed"] as? Int == 4)
+    #expect(run?["total_steps"] as? Int == 3)
+    let wrong = try job.folder.write("wrong.yaml", "max-steps: 3\nlearning_rat: 1\n")
+    let refused = try Program.run(job.arguments(output: "other", "--recipe", wrong))
+    #expect(refused.status == 64)
+    #expect(refused.errors.contains("wrong.yaml:2"))
+    #expect(refused.errors.contains("learning_rat"))
+  }
+
+  @Test("patience ends a run that gets no better, and the best checkpoint stays")
+  func stopsEarly() throws {
+    let job = try TinyJob(rows: 12)
+    // A learning rate of 0 never gets better than the first evaluation.
+    let arguments = job.arguments(
+      output: "run", "--epochs", "40", "--patience", "2", "--metric", "loss", "--learning-rate",
+      "0")
+    let result = try Program.run(arguments)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors.contains("stopping early"))
+    #expect(try job.steps(of: "run").count == 6)
+    let best = try FileManager.default.destinationOfSymbolicLink(
+      atPath: job.folder.path + "/run/best")
+    #expect(best == "checkpoint-2")
+    #expect(try Program.run(arguments).status == 0)
+    #expect(try job.steps(of: "run").count == 6)
+  }
+
+  @Test("a damaged newest checkpoint is set aside by name and the one before it is resumed")
+  func passesOverDamage() throws {
+    let job = try TinyJob()
+    let arguments = job.arguments(output: "run", "--epochs", "1", "--save-every", "3")
+    let whole = try Program.run(job.arguments(output: "whole", "--epochs", "1"))
+    #expect(whole.status == 0, "\(whole.errors)")
+    #expect(try Program.run(arguments + ["--stop-at", "6"]).status == 75)
+    let newest = job.folder.path + "/run/checkpoint-6"
+    let url = URL(fileURLWithPath: newest + "/optimizer-00001-of-00001.safetensors")
+    var bytes = try Data(contentsOf: url)
+    bytes[bytes.count / 3] ^= 4
+    try bytes.write(to: url)
+    let named = try Program.run(arguments + ["--resume", newest])
+    #expect(named.status == 65)
+    #expect(named.errors.contains("optimizer-00001-of-00001.safetensors"))
+    let resumed = try Program.run(arguments)
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(resumed.errors.contains("rejected-6"))
+    #expect(resumed.errors.contains("resuming after step 3"))
+    let name = "model.safetensors"
+    let equal =
+      try job.bytes("whole", "checkpoint-11", name) == job.bytes("run", "checkpoint-11", name)
+    #expect(equal)
+  }
+
+  @Test("an older checkpoint is resumed into another folder only, and brings its own best or none")
+  func resumesByPath() throws {
+    let job = try TinyJob(rows: 24)
+    let flags = ["--max-steps", "8", "--evaluate-every", "2", "--keep", "9"]
+    #expect(try Program.run(job.arguments(output: "run") + flags).status == 0)
+    let older = job.folder.path + "/run/checkpoint-4"
+    let refused = try Program.run(
+      job.arguments(output: "run", "--resume", older) + flags)
+    #expect(refused.status == 64)
+    #expect(refused.errors.contains("checkpoint-8"))
+    let elsewhere = try Program.run(
+      job.arguments(output: "other", "--resume", older) + flags)
+    #expect(elsewhere.status == 0, "\(elsewhere.errors)")
+    #expect(try Program.run(["verify", job.folder.path + "/other/best"]).status == 0)
+    let equal =
+      try job.bytes("run", "checkpoint-8", "model.safetensors")
+      == job.bytes("other", "checkpoint-8", "model.safetensors")
+    #expect(equal)
+  }
+
+  @Test("links that a kill left behind are mended from the state of the checkpoint")
+  func mendsLinks() throws {
+    let job = try TinyJob(rows: 24)
+    let flags = ["--epochs", "3", "--metric", "loss", "--keep", "9"]
+    #expect(
+      try Program.run(job.arguments(output: "run", "--stop-at", "8") + flags).status == 75)
+    let best = job.folder.path + "/run/best"
+    let files = FileManager.default
+    try files.removeItem(atPath: best)
+    try files.createSymbolicLink(atPath: best, withDestinationPath: "checkpoint-4")
+    let other = try Program.run(job.arguments(output: "run", "--epochs", "3", "--metric", "f1"))
+    #expect(other.status == 64)
+    #expect(other.errors.contains("--metric: expected loss"))
+    // Without the flag the checkpoint's metric goes on.
+    let resumed = try Program.run(job.arguments(output: "run", "--epochs", "3", "--keep", "9"))
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    let evaluations = try job.records(of: "run").filter { $0["event"] as? String == "evaluation" }
+    let least = evaluations.min { ($0["loss"] as? Double ?? 9) < ($1["loss"] as? Double ?? 9) }
+    #expect(
+      try files.destinationOfSymbolicLink(atPath: best)
+        == "checkpoint-\(least?["step"] as? Int ?? 0)")
+  }
+
+  @Test("more ranks than micro-batches raise them with a warning, and the run still resumes")
+  func raisesMicroBatches() throws {
+    let job = try TinyJob(rows: 24)
+    let arguments = job.arguments(output: "run", "--max-steps", "4", "--micro-batches", "1")
+    let first = try Program.run(arguments + ["--stop-at", "2"], ranks: 2)
+    #expect(first.status == 75, "\(first.errors)")
+    #expect(first.errors.contains("2 ranks need 2 micro-batches instead of 1"))
+    #expect(try Program.run(arguments, ranks: 2).status == 0)
+  }
+}
