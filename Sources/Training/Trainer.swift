@@ -135,7 +135,7 @@ extension Trainer {
       ?? EpochOrder(seed: state.trajectory.seed, epoch: state.cursor.epoch, rows: rows)
     self.order = order
     let start = state.cursor.step * state.trajectory.batchSize
-    return (start..<min(start + state.trajectory.batchSize, rows)).map { order[$0] }
+    return order[start..<min(start + state.trajectory.batchSize, rows)]
   }
 }
 
@@ -146,9 +146,7 @@ extension Trainer {
     let trainingSeconds = (ContinuousClock.now - evaluationClock).seconds
     let metrics = try communicator.onRoot { () -> MultiLabelMetrics in
       let start = ContinuousClock.now
-      let evaluator = Evaluator(
-        model: replica.model, parameters: replica.parameters, pool: replica.pool)
-      let metrics = try evaluator.evaluate(setup.validation)
+      let metrics = try validationMetrics()
       let record = EvaluationRecord(
         step: state.globalStep, epoch: state.epoch,
         trainLoss: state.lossSum / Double(max(1, state.lossSteps)), metrics: metrics,
@@ -164,6 +162,12 @@ extension Trainer {
     noteScore(shared[1] > 0 ? shared[0] : nil)
     tokensSinceEvaluation = 0
     evaluationClock = .now
+  }
+
+  /// Of the replica's parameters as they are.
+  private func validationMetrics() throws -> MultiLabelMetrics {
+    try Evaluator(model: replica.model, parameters: replica.parameters, pool: replica.pool)
+      .evaluate(setup.validation)
   }
 
   private func noteScore(_ score: Double?) {
@@ -187,8 +191,8 @@ extension Trainer {
   private func save() throws {
     state.isFinished = isOver
     try communicator.onRoot { try checkpointing?.save(state) }
-    // The time of a save is not training time.
-    evaluationClock = tokensSinceEvaluation == 0 ? .now : evaluationClock
+    // A save right after an evaluation is not the training time of the next one.
+    if tokensSinceEvaluation == 0 { evaluationClock = .now }
   }
 
   /// Loads the best checkpoint from disk and evaluates it: what the run leaves is what it reports.
@@ -198,9 +202,7 @@ extension Trainer {
       let folder = try ModelFolder(path: path)
       _ = try loadParameters(
         of: replica.model, from: folder, into: replica.parameters.base, initialisingWith: nil)
-      let evaluator = Evaluator(
-        model: replica.model, parameters: replica.parameters, pool: replica.pool)
-      return (path, try evaluator.evaluate(setup.validation))
+      return (path, try validationMetrics())
     }
     guard let best = result ?? nil else {
       return Outcome(isFinished: true, checkpoint: nil, metrics: nil)
