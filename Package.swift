@@ -71,7 +71,8 @@ let package = Package(
     tests(of: "Rank", ["Collectives", "lockstep", "rank-checks"]),
     // What Tests/RankTests starts under mpirun, once a rank.
     .executableTarget(
-      name: "rank-checks", dependencies: ["Collectives"], path: "Tests/RankChecks",
+      name: "rank-checks", dependencies: ["Collectives", "Training", "Encoders", "Kernels"],
+      path: "Tests/RankChecks",
       swiftSettings: settings),
     tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints"]),
   ]

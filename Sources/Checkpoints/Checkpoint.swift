@@ -72,7 +72,7 @@ package struct Checkpoint {
 
   /// Recomputes every hash of the manifest.
   /// - Throws: the first failure, with file, expected and found.
-  package func verify(progress: (Int) -> Void = { _ in }) throws {
+  package func verify(progress: (Int) throws -> Void = { _ in }) throws {
     let verification = try verifySealedFolder(path, progress: progress)
     if let failure = verification.failures.first { throw failure }
     guard verification.format == checkpointFormat else {

@@ -16,7 +16,7 @@ package enum OptimizerMoment: String, Sendable, CaseIterable {
 }
 
 /// What goes into a checkpoint. Tensors stay in the caller's memory until they are written.
-package struct CheckpointContents {
+package struct CheckpointContents: Sendable {
   /// In the order of the parameter layout, which is the order of cutting into files.
   package var weights: [TensorView]
   /// Named like their parameters, without a prefix, in the same order.
@@ -125,7 +125,9 @@ private func writeOptimizer(
 }
 
 private func renamed(_ tensor: TensorView, _ moment: OptimizerMoment) -> TensorView {
-  TensorView(name: moment.tensorName(of: tensor.name), shape: tensor.shape, base: tensor.base)
+  var renamed = tensor
+  renamed.name = moment.tensorName(of: tensor.name)
+  return renamed
 }
 
 private func add(

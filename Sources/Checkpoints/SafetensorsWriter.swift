@@ -1,12 +1,15 @@
 import Manifests
 
-/// A float32 tensor in the caller's memory, which must stay alive and unchanged until it is written.
-package struct TensorView {
-  package let name: String
+/// A float32 tensor in the caller's memory, which must stay alive until it is written, and unchanged
+/// unless a snapshot keeps what it was.
+package struct TensorView: @unchecked Sendable {
+  package var name: String
   /// Row-major; empty for a scalar.
   package let shape: [Int]
   /// The product of `shape` elements.
   package let base: UnsafePointer<Float>
+  /// Has `base` in one of its regions; nil when the memory itself is to be written.
+  package var snapshot: LazySnapshot?
 
   package init(name: String, shape: [Int], base: UnsafePointer<Float>) {
     self.name = name
@@ -16,6 +19,17 @@ package struct TensorView {
 
   package var elementCount: Int { shape.reduce(1, *) }
   package var byteCount: Int { elementCount * 4 }
+
+  /// Calls `body` with the tensor's bytes in consecutive blocks.
+  ///
+  /// - Parameter scratch: room for a block.
+  fileprivate func withBlocks(
+    scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    let bytes = UnsafeRawBufferPointer(start: base, count: byteCount)
+    guard let snapshot else { return try body(bytes) }
+    try snapshot.withBlocks(of: bytes, scratch: scratch, body)
+  }
 }
 
 /// Writes `tensors` as a new safetensors file, hashed while it is written and flushed to the disk.
@@ -39,9 +53,10 @@ package func writeSafetensors(
   }
   var file = try HashedFileWriter(creating: path)
   try safetensorsHeader(sorted).withUnsafeBytes { try file.append($0, progress: progress) }
+  let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+  defer { scratch.deallocate() }
   for tensor in sorted {
-    let bytes = UnsafeRawBufferPointer(start: tensor.base, count: tensor.byteCount)
-    try file.append(bytes, progress: progress)
+    try tensor.withBlocks(scratch: scratch) { try file.append($0, progress: progress) }
   }
   return try file.finish()
 }

@@ -31,6 +31,8 @@ package final class Communicator {
   /// The longest message in elements, for MPI counts in 32-bit integers; a check of what happens
   /// beyond it lowers it.
   package var largestMessage = 1 << 30
+  /// nil before ``watch(patience:isStopRequested:)``, and in a job of one rank.
+  package private(set) var heartbeats: Heartbeats?
   private var usesMPI: Bool
 
   /// Joins the job that the launcher started.
@@ -71,6 +73,8 @@ package final class Communicator {
   /// Leaves the job; every rank calls it once, after its files are durable. Nothing may follow.
   package func finalize() {
     guard usesMPI else { return }
+    heartbeats?.close()
+    heartbeats = nil
     usesMPI = false
     MPI_Finalize()
   }
@@ -85,9 +89,37 @@ package final class Communicator {
     if var line = message.map({ $0 + "\n" }) {
       _ = line.withUTF8 { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
-    if usesMPI { MPI_Abort(lockstep_comm_world(), code) }
-    exit(code)
+    if usesMPI {
+      // Should the launcher be gone or hang, this process ends by itself.
+      alarm(10)
+      MPI_Abort(lockstep_comm_world(), code)
+    }
+    _exit(code)
   }
+
+  /// Watches over the other ranks from now on; a collective call. See ``Heartbeats``.
+  ///
+  /// - Parameters:
+  ///   - patience: how long a rank may give no sign of life; nil for ever.
+  ///   - isStopRequested: whether this rank was asked to stop.
+  package func watch(
+    patience: Duration?, isStopRequested: @escaping () -> Bool
+  ) throws(CollectiveError) {
+    guard size > 1 else { return }
+    heartbeats = try Heartbeats(self, patience: patience, isStopRequested: isStopRequested)
+  }
+
+  /// Says what this rank does from now on.
+  ///
+  /// - Parameter step: the global step, from 1; 0 before the first.
+  package func enter(_ phase: String, step: Int = 0) { heartbeats?.enter(phase, step: step) }
+
+  /// Notes that this rank got a piece of work done; cheap enough for every layer of a model.
+  package func worked() { heartbeats?.worked() }
+
+  /// Notes that this rank is there but waits, for a disk say: others are not to blame it, unless
+  /// nobody else gets anything done either.
+  package func waited() { heartbeats?.waited() }
 
   /// Turns an MPI return code into an error that names the call, this rank and its host.
   func check(_ code: Int32, _ call: String) throws(CollectiveError) {

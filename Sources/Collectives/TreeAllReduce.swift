@@ -126,9 +126,13 @@ extension TreeAllReduce {
 
   /// Waits for a step and adds what came in.
   private func finish(_ step: ReductionTree.Step, of bucket: Bucket, add: Add) {
-    endJobUnlessSuccess("MPI_Waitall", step) {
-      MPI_Waitall(2, requests + 2 * bucket.slot, lockstep_statuses_ignore())
+    do throws(CollectiveError) {
+      try communicator.wait(
+        requests + 2 * bucket.slot, count: 2, for: .transfer, "the exchange with rank \(step.peer)")
+    } catch {
+      endJob(error)
     }
+    communicator.worked()
     if step.adds, !step.receive.isEmpty {
       add(bucket.base + step.receive.lowerBound, incoming(bucket), step.receive.count)
     }
@@ -140,8 +144,12 @@ extension TreeAllReduce {
     do throws(CollectiveError) {
       try communicator.check(body(), "\(call) with rank \(step.peer)")
     } catch {
-      communicator.abort(code: 70, message: error.description)
+      endJob(error)
     }
+  }
+
+  private func endJob(_ error: CollectiveError) -> Never {
+    communicator.abort(code: 70, message: "lockstep: error: \(error)")
   }
 
   private func requireEqualArguments() throws(CollectiveError) {

@@ -33,10 +33,11 @@ package final class SequenceClassifier {
   /// - Parameters:
   ///   - parameters: `layout.count` floats.
   ///   - dropout: nil for inference: no dropout at all.
+  ///   - progress: Called after every layer.
   /// - Precondition: The batch passed `PackedBatch.check(against:)`.
   package func forward(
     _ batch: PackedBatch, _ parameters: Floats, _ activations: Activations,
-    dropout: DropoutStep?, _ pool: ThreadPool
+    dropout: DropoutStep?, _ pool: ThreadPool, progress: () -> Void = {}
   ) {
     activations.reserve(batch)
     guard batch.sequenceCount > 0 else { return }
@@ -48,6 +49,7 @@ package final class SequenceClassifier {
       let buffers = pass.buffers.layers[index]
       pass.forward(layer, index, buffers, input, coordinates, parameters)
       input = Floats(buffers.output)
+      progress()
     }
     forwardHead(pass, coordinates, input, parameters)
   }
@@ -56,10 +58,12 @@ package final class SequenceClassifier {
   ///
   /// - Parameters:
   ///   - gradients: `layout.count` floats, all overwritten; zeros for an empty batch.
+  ///   - progress: Called after every layer.
   /// - Precondition: `forward` ran last on the same batch, parameters and training activations.
   package func backward(
     _ batch: PackedBatch, _ parameters: Floats, _ gradients: MutableFloats,
-    _ activations: Activations, dropout: DropoutStep?, _ pool: ThreadPool
+    _ activations: Activations, dropout: DropoutStep?, _ pool: ThreadPool,
+    progress: () -> Void = {}
   ) {
     precondition(activations.isTraining, "inference keeps no activations to go back through")
     guard batch.sequenceCount > 0 else {
@@ -73,6 +77,7 @@ package final class SequenceClassifier {
       let input = index == 0 ? pass.buffers.embedded : pass.buffers.layers[index - 1].output
       pass.backward(
         layer, index, pass.buffers.layers[index], Floats(input), coordinates, parameters, gradients)
+      progress()
     }
     backwardEmbeddings(pass, coordinates, parameters, gradients)
   }

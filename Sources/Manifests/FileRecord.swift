@@ -31,10 +31,10 @@ private let writeBytes = 1 << 20
 /// The SHA-256 of a file's content, read once from start to end in bounded memory.
 /// - Parameters:
 ///   - followingLinks: whether a symbolic link at `path` is followed or refused.
-///   - progress: called with the bytes of each block once it is hashed.
+///   - progress: called with the bytes of each block once it is hashed; may throw to end it there.
 /// - Returns: 64 lower-case hexadecimal digits, and the number of bytes hashed.
 package func sha256OfFile(
-  _ path: String, followingLinks: Bool = true, progress: (Int) -> Void = { _ in }
+  _ path: String, followingLinks: Bool = true, progress: (Int) throws -> Void = { _ in }
 ) throws -> (sha256: String, bytes: Int64) {
   let file = try OpenFile(reading: path, followingLinks: followingLinks)
   let capacity = Int(min(max(file.size, 1), Int64(readBytes)))
@@ -47,7 +47,7 @@ package func sha256OfFile(
     if count == 0 { break }
     hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     total += Int64(count)
-    progress(count)
+    try progress(count)
   }
   return (hexadecimal(hash.finalize()), total)
 }

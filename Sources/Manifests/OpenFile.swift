@@ -70,6 +70,10 @@ package struct OpenFile: ~Copyable {
     return done
   }
 
+  /// Bytes after which an appended file is flushed, so that the last flush is short, and a slow disk
+  /// is seen to make progress.
+  private static let flushInterval: Int64 = 64 << 20
+
   /// Appends all of `bytes`.
   package mutating func append(_ bytes: UnsafeRawBufferPointer) throws {
     var done = 0
@@ -78,7 +82,9 @@ package struct OpenFile: ~Copyable {
       let count = write(descriptor, rest.baseAddress, rest.count)
       if count >= 0 {
         done += count
+        let flushes = size / Self.flushInterval
         size += Int64(count)
+        if size / Self.flushInterval > flushes { try synchronize() }
       } else if errno != EINTR {
         throw ManifestError.system(path, "to write \(rest.count) bytes")
       }

@@ -51,8 +51,8 @@ package struct SealedFolder: Sendable {
   }
 
   /// Hashes one file of the manifest and compares its size and SHA-256.
-  /// - Parameter progress: called with the bytes of each block once it is hashed.
-  package func check(_ record: FileRecord, progress: (Int) -> Void = { _ in }) throws {
+  /// - Parameter progress: called with the bytes of each block once it is hashed; may throw to end it.
+  package func check(_ record: FileRecord, progress: (Int) throws -> Void = { _ in }) throws {
     let filePath = "\(path)/\(record.name)"
     guard exists(filePath) else {
       throw ManifestError(
@@ -120,7 +120,7 @@ package struct FolderVerification: Sendable {
 /// - Throws: ``ManifestError`` only when `path` is not a folder or has no manifest at all; whatever
 ///   is wrong with the content is in the result.
 package func verifySealedFolder(
-  _ path: String, progress: (Int) -> Void = { _ in }
+  _ path: String, progress: (Int) throws -> Void = { _ in }
 ) throws -> FolderVerification {
   let path = withoutTrailingSlash(path)
   let folder: SealedFolder

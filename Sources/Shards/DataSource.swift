@@ -14,7 +14,8 @@ struct DataSource {
   var isPadded: Bool
   var identity: String
 
-  init(path: String) throws {
+  /// - Parameter progress: called with the bytes of each block that is hashed; may throw to end it.
+  init(path: String, progress: (Int) throws -> Void) throws {
     if isFolder(path) {
       let found = try entries(ofFolder: path)
       if found.contains(where: { $0.name == manifestName || $0.name == manifestDigestName }) {
@@ -31,9 +32,9 @@ struct DataSource {
           found: found.isEmpty ? "an empty folder" : "neither",
           remedy: "name a folder that lockstep shard wrote")
       }
-      self = try DataSource(files: names.map { "\(path)/\($0.name)" })
+      self = try DataSource(files: names.map { "\(path)/\($0.name)" }, progress)
     } else {
-      self = try DataSource(files: [path])
+      self = try DataSource(files: [path], progress)
     }
   }
 
@@ -66,10 +67,10 @@ struct DataSource {
   }
 
   /// Files without a manifest, all of one kind.
-  private init(files: [String]) throws {
+  private init(files: [String], _ progress: (Int) throws -> Void) throws {
     var sources: [DataSource] = []
     for path in files {
-      let source = try DataSource(file: path)
+      let source = try DataSource(file: path, progress)
       if let first = sources.first {
         try Self.check(source, agreesWith: first)
       }
@@ -84,8 +85,8 @@ struct DataSource {
       isPadded: sources[0].isPadded, identity: sha256(of: Array(list.utf8)))
   }
 
-  private init(file path: String) throws {
-    let identity = try sha256OfFile(path).sha256
+  private init(file path: String, _ progress: (Int) throws -> Void) throws {
+    let identity = try sha256OfFile(path, progress: progress).sha256
     if let (description, rows, tokens) = try Self.packedAttributes(of: path) {
       self.init(
         paths: [path], description: description, rows: [rows], tokens: [tokens],

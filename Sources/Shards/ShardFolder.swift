@@ -45,11 +45,15 @@ package final class ShardFolder {
   /// With a manifest: checks it against manifest.sha256, and each file's presence and size. Without
   /// one: opens every file, reads its lengths, and hashes it for ``manifestSHA256``.
   ///
-  /// - Parameter memoryLimit: bytes of decoded rows to keep, over all shards.
-  package init(path: String, memoryLimit: Int = 256 << 20) throws {
+  /// - Parameters:
+  ///   - memoryLimit: bytes of decoded rows to keep, over all shards.
+  ///   - progress: called with the bytes of each block that is hashed; may throw to end it.
+  package init(
+    path: String, memoryLimit: Int = 256 << 20, progress: (Int) throws -> Void = { _ in }
+  ) throws {
     self.path = path
     self.memoryLimit = memoryLimit
-    let source = try DataSource(path: path)
+    let source = try DataSource(path: path, progress: progress)
     manifest = source.manifest
     sealed = source.sealed
     shardPaths = source.paths
@@ -102,10 +106,15 @@ package final class ShardFolder {
 
   /// Compares a shard's size and SHA-256 with the manifest. Without one there is nothing to
   /// compare, and nothing is done.
-  package func verifyShard(_ index: Int) throws {
+  ///
+  /// - Parameter progress: called with the bytes of each block once it is hashed; may throw to end it.
+  package func verifyShard(
+    _ index: Int, progress: (Int) throws -> Void = { _ in }
+  ) throws {
     guard let sealed, let manifest else { return }
     let file = manifest.files[index]
-    try sealed.check(FileRecord(name: file.name, bytes: file.bytes, sha256: file.sha256))
+    try sealed.check(
+      FileRecord(name: file.name, bytes: file.bytes, sha256: file.sha256), progress: progress)
   }
 
   /// The shard that has a row, and the row's number in it.

@@ -1,22 +1,52 @@
 import Checkpoints
+import Collectives
 import Encoders
 import Foundation
+import Kernels
 import Manifests
 
 /// Writes a run's checkpoints, keeps its best and last links, and removes what is no longer kept.
 /// Rank 0 alone has one.
+///
+/// A save is begun between two steps and written by a thread of its own. The steps that follow read
+/// the parameters and moments that it writes; before an update changes them, what is not written yet
+/// is copied. A save that fails costs a warning: the checkpoints before it stay as they were, and the
+/// next save is the next attempt.
 final class Checkpointing {
   private let run: OpenRun
   private let replica: Replica
   private let options: TrainingOptions
-  /// Of the model folder.
-  private let tokenizerFiles: [String]
+  private let communicator: Communicator
+  private let report: ConsoleReport
+  /// The model folder's tokenizer files, which may be gone before the run ends.
+  private let tokenizerFiles: [(name: String, bytes: [UInt8])]
+  private var cost: SaveCost
+  private var current: Save?
+  /// The error of the last save that ended, if it failed.
+  private var lastError: (any Error)?
+  private var failedSteps: Set<Int> = []
+  /// Steps of checkpoints known to be good.
+  private var verifiedSteps: Set<Int>
+  private var savedBest: BestModel?
 
-  init(run: OpenRun, replica: Replica, options: TrainingOptions, tokenizerFiles: [String]) {
+  /// - Parameters:
+  ///   - tokenizerFiles: names of files in the model folder.
+  ///   - resumed: the state of the checkpoint that the run goes on from.
+  init(
+    run: OpenRun, replica: Replica, options: TrainingOptions, communicator: Communicator,
+    report: ConsoleReport, tokenizerFiles: [String], resumed: TrainerState?
+  ) throws {
     self.run = run
     self.replica = replica
     self.options = options
-    self.tokenizerFiles = tokenizerFiles
+    self.communicator = communicator
+    self.report = report
+    self.tokenizerFiles = try tokenizerFiles.map {
+      ($0, try contents(ofFile: options.model + "/" + $0, limit: 1 << 30))
+    }
+    cost = SaveCost(bytes: replica.count * 12)
+    verifiedSteps = resumed.map { [$0.globalStep] } ?? []
+    savedBest = resumed?.best
   }
 
   /// The newest checkpoint.
@@ -30,41 +60,194 @@ final class Checkpointing {
     return run.checkpoints.checkpointPath(step: step)
   }
 
-  /// Saves the replica as `checkpoint-STEP`, moves the links, and removes old checkpoints.
-  ///
-  /// - Throws: Errors of writing; the checkpoints before stay as they were.
-  func save(_ state: TrainerState) throws {
+  /// The time that a last step and its checkpoint take, generously.
+  var reserve: Duration { cost.reserve }
+
+  /// Begins to save the replica as `checkpoint-STEP`, once the save before has ended. With
+  /// `--save-mode sync` it has ended on return.
+  func begin(_ state: TrainerState) {
+    awaitWriter()
     let start = ContinuousClock.now
     var state = state
-    state.metricsBytes = try run.flushMetrics()
+    correctBest(in: &state)
+    do {
+      state.metricsBytes = try run.flushMetrics()
+      let snapshot = LazySnapshot(of: replica.savedArenas)
+      let thread = try startWriting(state, snapshot)
+      current = Save(state: state, snapshot: snapshot, thread: thread, start: start)
+      block(since: start)
+    } catch {
+      fail(state, error)
+    }
+    if options.saveMode == .sync { awaitWriter() }
+  }
+
+  /// Copies what the save under way has not written; to be called before parameters or moments
+  /// change.
+  func parametersWillChange() {
+    guard let save = current else { return }
+    let start = ContinuousClock.now
+    let pool = replica.pool
+    let hasRoom = save.snapshot.detach { blocks, body in
+      pool.run(blocks) { block, _ in body(block) }
+    }
+    current?.blocked += ContinuousClock.now - start
+    if !hasRoom { awaitWriter() }
+  }
+
+  /// Notes that a step was taken, and a save that has ended meanwhile.
+  func stepped(tokens: Int, took duration: Duration) {
+    cost.stepped(tokens: tokens, duration, isSaving: current != nil)
+    collect()
+  }
+
+  /// Waits until nothing is under way.
+  ///
+  /// - Throws: The error of the last save if that failed.
+  func finish() throws {
+    awaitWriter()
+    if let lastError { throw lastError }
+  }
+
+  /// Puts back the best checkpoint that there is, where the one that `state` names was not saved.
+  func correctBest(in state: inout TrainerState) {
+    guard let step = state.bestGlobalStep, failedSteps.contains(step) else { return }
+    state.best = savedBest
+  }
+}
+
+// One save.
+extension Checkpointing {
+  private struct Save {
+    let state: TrainerState
+    let snapshot: LazySnapshot
+    let thread: BackgroundSave<Saved>
+    let start: ContinuousClock.Instant
+    /// How long training has stood still for it.
+    var blocked = Duration.zero
+  }
+
+  private struct Saved: Sendable {
+    let receipt: CheckpointReceipt
+    let verifiedSteps: Set<Int>
+    let warnings: [String]
+  }
+
+  /// Time outside of steps for which training stood still for the save under way.
+  private func block(since start: ContinuousClock.Instant) {
+    let duration = ContinuousClock.now - start
+    current?.blocked += duration
+    cost.blocked(duration)
+  }
+
+  /// Waits for the save under way, if any.
+  private func awaitWriter() {
+    let start = ContinuousClock.now
+    var bytesDone = 0
+    while let save = current, save.thread.result == nil {
+      usleep(2000)
+      // A disk that takes nothing any more is no progress.
+      if save.thread.bytesDone == bytesDone { communicator.waited() } else { communicator.worked() }
+      bytesDone = save.thread.bytesDone
+    }
+    block(since: start)
+    collect()
+  }
+
+  private func collect() {
+    guard let save = current, let result = save.thread.result else { return }
+    current = nil
+    let added = cost.endSave(after: ContinuousClock.now - save.start)
+    switch result {
+    case .success(let saved):
+      lastError = nil
+      verifiedSteps = saved.verifiedSteps
+      if save.state.bestGlobalStep == save.state.globalStep { savedBest = save.state.best }
+      for warning in saved.warnings { report.warn(warning) }
+      let record = CheckpointRecord(
+        event: "checkpoint", step: save.state.globalStep,
+        path: "checkpoint-\(save.state.globalStep)", bytes: saved.receipt.bytes,
+        seconds: saved.receipt.seconds, blockedSeconds: save.blocked.seconds,
+        addedSeconds: added)
+      do { try run.append(record) } catch { report.warn("\(error)") }
+    case .failure(let error):
+      fail(save.state, error)
+    }
+  }
+
+  private func fail(_ state: TrainerState, _ error: any Error) {
+    lastError = error
+    failedSteps.insert(state.globalStep)
+    report.warn(
+      "checkpoint-\(state.globalStep) was not saved: \(error). "
+        + "What was saved before is whole; the next save tries again")
+  }
+
+  private func startWriting(
+    _ state: TrainerState, _ snapshot: LazySnapshot
+  ) throws -> BackgroundSave<Saved> {
     let layout = replica.model.layout
-    let path = run.checkpoints.checkpointPath(step: state.globalStep)
+    func views(_ arena: Arena) -> [TensorView] {
+      tensors(of: layout, in: arena).map { view in
+        var view = view
+        view.snapshot = snapshot
+        return view
+      }
+    }
     let contents = CheckpointContents(
-      weights: tensors(of: layout, in: replica.parameters),
-      expAvg: tensors(of: layout, in: replica.expAvg),
-      expAvgSq: tensors(of: layout, in: replica.expAvgSq),
+      weights: views(replica.parameters), expAvg: views(replica.expAvg),
+      expAvgSq: views(replica.expAvgSq),
       files: [
         ("config.json", Array(try replica.model.configuration.json())),
         ("trainer_state.json", Array(try state.json())),
-      ],
-      copies: tokenizerFiles.map { ($0, options.model + "/" + $0) },
-      maxShardBytes: options.maxShardBytes)
-    let receipt = try writeCheckpoint(contents, to: path, replacing: true)
-    try run.checkpoints.point(.last, atStep: state.globalStep)
-    if state.bestGlobalStep == state.globalStep {
-      try run.checkpoints.point(.best, atStep: state.globalStep)
+      ] + tokenizerFiles, maxShardBytes: options.maxShardBytes)
+    let (folder, step, keep) = (run.checkpoints, state.globalStep, options.keep)
+    let isBest = state.bestGlobalStep == step
+    let known = verifiedSteps.union([step])
+    let reserves = options.saveMode == .async
+    return BackgroundSave { progress in
+      if reserves { snapshot.reserve() }
+      let receipt = try writeCheckpoint(
+        contents, to: folder.checkpointPath(step: step), replacing: true, progress: progress)
+      try folder.point(.last, atStep: step)
+      if isBest { try folder.point(.best, atStep: step) }
+      let (verified, warnings) = prune(folder, keeping: keep, verified: known, progress)
+      return Saved(receipt: receipt, verifiedSteps: verified, warnings: warnings)
     }
-    try run.append(
-      CheckpointRecord(
-        event: "checkpoint", step: state.globalStep, path: "checkpoint-\(state.globalStep)",
-        bytes: receipt.bytes, seconds: (ContinuousClock.now - start).seconds))
-    try run.checkpoints.removeOldCheckpoints(keeping: options.keep)
   }
+}
+
+/// Removes what `--keep` does not keep, after a save is committed. Checkpoints of earlier jobs are
+/// verified first, and set aside when they are damaged: they must not count.
+///
+/// - Parameter verified: steps of checkpoints known to be good.
+/// - Returns: those steps and the ones found to be good, and what to tell the user.
+private func prune(
+  _ folder: RunFolder, keeping count: Int, verified: Set<Int>, _ progress: (Int) -> Void
+) -> (verified: Set<Int>, warnings: [String]) {
+  var (verified, warnings) = (verified, [String]())
+  do {
+    for candidate in try folder.checkpoints() where !verified.contains(candidate.step) {
+      do {
+        try Checkpoint(path: candidate.path).verify(progress: progress)
+        verified.insert(candidate.step)
+      } catch {
+        let place = try folder.setAside(candidate)
+        warnings.append("\(candidate.path) does not verify and is now \(place): \(error)")
+      }
+    }
+    try folder.removeOldCheckpoints(keeping: count)
+  } catch {
+    warnings.append("old checkpoints stay: \(error)")
+  }
+  return (verified, warnings)
 }
 
 extension Checkpoint {
   /// Reads both moments of every parameter into a replica's arenas.
-  func readMoments(_ replica: Replica) throws {
+  ///
+  /// - Parameter progress: Called after every parameter.
+  func readMoments(_ replica: Replica, progress: () -> Void) throws {
     for parameter in replica.model.layout.parameters {
       try readOptimizer(
         .expAvg, of: parameter.name, shape: parameter.shape,
@@ -72,6 +255,7 @@ extension Checkpoint {
       try readOptimizer(
         .expAvgSq, of: parameter.name, shape: parameter.shape,
         into: replica.expAvgSq.base + parameter.offset)
+      progress()
     }
   }
 }

@@ -41,10 +41,10 @@ package final class Evaluator {
 
   /// The metrics over all rows of a shard folder.
   ///
-  /// - Parameter progress: Told the rows done.
-  /// - Throws: Errors of reading, and of rows that the model cannot take.
+  /// - Parameter progress: Told the rows done; may throw to end it there.
+  /// - Throws: Errors of reading, of rows that the model cannot take, and what `progress` throws.
   package func evaluate(
-    _ data: ShardFolder, threshold: Double = 0.5, progress: (Int) -> Void = { _ in }
+    _ data: ShardFolder, threshold: Double = 0.5, progress: (Int) throws -> Void = { _ in }
   ) throws -> MultiLabelMetrics {
     let labelCount = model.configuration.labelNames.count
     var logits: [Float] = []
@@ -56,7 +56,7 @@ package final class Evaluator {
       let part = try labelledBatch(data.read(rows))
       logits += try self.logits(part.batch)
       labels += part.labels
-      progress(start + rows.count)
+      try progress(start + rows.count)
     }
     return MultiLabelMetrics(
       logits: logits, labels: labels, labelCount: labelCount, threshold: threshold)

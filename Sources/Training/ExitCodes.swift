@@ -12,7 +12,13 @@ package enum ExitCodes {
   /// flags say so themselves.
   package static func code(for error: any Error) -> Int32 {
     switch error {
-    case let error as TrainingError: error.kind == .usage ? usage : data
+    case let error as TrainingError:
+      switch error.kind {
+      case .usage: usage
+      case .data: data
+      case .machine: internalError
+      }
+    case is Interrupted: interrupted
     case let error as PeerFailed: error.exitCode
     case is CollectiveError: internalError
     default: data

@@ -12,11 +12,12 @@ import Kernels
 /// - Parameters:
 ///   - arena: `model.layout.count` floats, all overwritten.
 ///   - seed: nil refuses a folder without a classifier.
+///   - progress: Called after every tensor.
 /// - Returns: Names of the tensors that were initialised.
 /// - Throws: An error naming file and tensor.
 package func loadParameters(
   of model: SequenceClassifier, from folder: ModelFolder, into arena: MutableFloats,
-  initialisingWith seed: UInt64?
+  initialisingWith seed: UInt64?, progress: () -> Void = {}
 ) throws -> [String] {
   try requireTensors(of: model, in: folder, allowingNewHead: seed != nil)
   var initialised: [String] = []
@@ -34,6 +35,7 @@ package func loadParameters(
       }
       initialised.append(parameter.name)
     }
+    progress()
   }
   return initialised
 }

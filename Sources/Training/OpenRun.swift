@@ -7,13 +7,15 @@ package final class OpenRun {
   package let checkpoints: RunFolder
   package var path: String { checkpoints.path }
   private let lock: RunLock
-  private var metrics: FileHandle?
-  private let encoder = JSONEncoder()
+  private var metrics: MetricsLog?
 
   /// Creates the folder if need be and takes its lock.
   ///
-  /// - Throws: `TrainingError` when it cannot be written or another job holds it.
-  package init(path: String, lockPatience: Duration = .seconds(30)) throws {
+  /// - Parameter whileWaiting: called now and then while another job holds it.
+  /// - Throws: `TrainingError` when it cannot be written or another job goes on holding it.
+  package init(
+    path: String, lockPatience: Duration = .seconds(30), whileWaiting: () throws -> Void = {}
+  ) throws {
     checkpoints = RunFolder(path: path)
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -22,40 +24,28 @@ package final class OpenRun {
         .data, path, expected: "a run folder that can be created and written",
         found: String(cString: strerror(errno)), remedy: "choose another --output")
     }
-    lock = try RunLock(path: path + "/lock", patience: lockPatience)
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    lock = try RunLock(path: path + "/lock", patience: lockPatience, whileWaiting: whileWaiting)
     try checkpoints.removeLeftovers()
   }
 
   /// Opens metrics.jsonl, cut to `bytes`: what a resumed checkpoint knew of.
   package func openMetrics(keeping bytes: Int) throws {
-    let file = path + "/metrics.jsonl"
-    let descriptor = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw unwritable(file) }
-    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    let length = Int(try handle.seekToEnd())
-    if length > bytes { try handle.truncate(atOffset: UInt64(bytes)) }
-    try handle.seekToEnd()
-    metrics = handle
+    metrics = try MetricsLog(path: path + "/metrics.jsonl", keeping: bytes)
   }
 
-  /// Appends one line to metrics.jsonl.
-  package func append(_ record: some Encodable) throws {
-    let line = try encoder.encode(record) + Data("\n".utf8)
-    do {
-      try metrics?.write(contentsOf: line)
-    } catch {
-      throw unwritable(path + "/metrics.jsonl")
-    }
+  /// Appends one line to metrics.jsonl, now or once there is room for it.
+  ///
+  /// - Returns: Whether lines are waiting for room.
+  @discardableResult
+  package func append(_ record: some Encodable) throws -> Bool {
+    try metrics?.append(record)
+    return metrics?.isBehind ?? false
   }
 
   /// Makes metrics.jsonl durable.
   ///
   /// - Returns: Its length in bytes.
-  package func flushMetrics() throws -> Int {
-    try metrics?.synchronize()
-    return Int(try metrics?.offset() ?? 0)
-  }
+  package func flushMetrics() throws -> Int { try metrics?.flush() ?? 0 }
 
   /// Replaces RUN/run.json.
   package func writeConfiguration(_ configuration: some Encodable) throws {
@@ -69,12 +59,6 @@ package final class OpenRun {
       throw unwritable(file)
     }
   }
-
-  private func unwritable(_ file: String) -> TrainingError {
-    TrainingError(
-      .data, file, expected: "a file that can be written",
-      found: String(cString: strerror(errno)), remedy: "choose another --output")
-  }
 }
 
 /// An exclusive flock on RUN/lock for as long as the object lives, naming who holds it.
@@ -83,7 +67,7 @@ package final class OpenRun {
 private final class RunLock {
   private let descriptor: Int32
 
-  init(path: String, patience: Duration) throws {
+  init(path: String, patience: Duration, whileWaiting: () throws -> Void) throws {
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       throw TrainingError(
@@ -106,6 +90,10 @@ private final class RunLock {
           .usage, path, expected: "a run folder that no other job uses",
           found: "it is held by \(holder.isEmpty ? "another process" : holder)",
           remedy: "wait for that job or choose another --output")
+      }
+      do { try whileWaiting() } catch {
+        close(descriptor)
+        throw error
       }
       usleep(100_000)
     }

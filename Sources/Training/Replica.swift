@@ -42,6 +42,13 @@ package final class Replica {
     gradients = (0..<depth).map { _ in Arena(count: count) }
   }
 
+  /// What a checkpoint keeps of the replica.
+  var savedArenas: [UnsafeRawBufferPointer] {
+    [parameters, expAvg, expAvgSq].map {
+      UnsafeRawBufferPointer(start: $0.base, count: $0.count * MemoryLayout<Float>.stride)
+    }
+  }
+
   /// This rank's gradient, then the world's: `layout.count` floats.
   package var gradient: MutableFloats { gradients[0].base }
   package var count: Int { model.layout.count }
@@ -54,23 +61,26 @@ package final class Replica {
   ///   - step: Global step, from 1; keys dropout; nil for none.
   ///   - load: Gives a micro-batch by its index.
   ///   - loss: Takes the loss sum of each micro-batch.
+  ///   - progress: Called after every layer, forward and backward.
   package func computeGradient(
     ofParts parts: Range<Int>, scale: Float, dropout: DropoutStep?,
-    load: (Int) throws -> LabelledBatch, loss: (Int, Double) -> Void, depth: Int = 0
+    load: (Int) throws -> LabelledBatch, loss: (Int, Double) -> Void,
+    progress: () -> Void = {}, depth: Int = 0
   ) throws {
     guard parts.count > 1 else {
       let part = try load(parts.lowerBound)
-      let sum = backpropagate(part, scale: scale, dropout: dropout, into: gradients[depth].base)
+      let sum = backpropagate(
+        part, scale: scale, dropout: dropout, into: gradients[depth].base, progress)
       loss(parts.lowerBound, sum)
       return
     }
     let middle = parts.lowerBound + parts.count / 2
     try computeGradient(
       ofParts: parts.lowerBound..<middle, scale: scale, dropout: dropout, load: load, loss: loss,
-      depth: depth)
+      progress: progress, depth: depth)
     try computeGradient(
       ofParts: middle..<parts.upperBound, scale: scale, dropout: dropout, load: load, loss: loss,
-      depth: depth + 1)
+      progress: progress, depth: depth + 1)
     Reduction.add(gradients[depth].base, gradients[depth + 1].base, count: count, pool)
   }
 
@@ -78,9 +88,11 @@ package final class Replica {
   ///
   /// - Returns: The sum of the loss over its rows and labels.
   private func backpropagate(
-    _ part: LabelledBatch, scale: Float, dropout: DropoutStep?, into gradient: MutableFloats
+    _ part: LabelledBatch, scale: Float, dropout: DropoutStep?, into gradient: MutableFloats,
+    _ progress: () -> Void
   ) -> Double {
-    model.forward(part.batch, parameters.base, activations, dropout: dropout, pool)
+    model.forward(
+      part.batch, parameters.base, activations, dropout: dropout, pool, progress: progress)
     let loss = part.labels.withUnsafeBufferPointer { labels -> Double in
       guard let labels = labels.baseAddress else { return 0 }
       return BCEWithLogits.forwardBackward(
@@ -88,7 +100,8 @@ package final class Replica {
         scale: scale)
     }
     model.backward(
-      part.batch, parameters.base, gradient, activations, dropout: dropout, pool)
+      part.batch, parameters.base, gradient, activations, dropout: dropout, pool,
+      progress: progress)
     return loss
   }
 

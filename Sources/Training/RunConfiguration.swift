@@ -18,6 +18,9 @@ struct RunConfiguration: Encodable {
   private let ranks: Int
   private let maxShardSize: Int
   private let verifyShards: String
+  private let saveMode: TrainingOptions.SaveMode
+  private let watchdog: Double
+  private let checkReplicasEvery: Int
   private let trajectory: Trajectory
 
   enum CodingKeys: String, CodingKey {
@@ -28,6 +31,9 @@ struct RunConfiguration: Encodable {
     case saveEvery = "save_every"
     case maxShardSize = "max_shard_size"
     case verifyShards = "verify_shards"
+    case saveMode = "save_mode"
+    case watchdog
+    case checkReplicasEvery = "check_replicas_every"
   }
 
   init(
@@ -50,6 +56,9 @@ struct RunConfiguration: Encodable {
     ranks = communicator.size
     maxShardSize = options.maxShardBytes
     verifyShards = options.verifyShards.rawValue
+    saveMode = options.saveMode
+    watchdog = options.watchdog.seconds
+    checkReplicasEvery = options.checkReplicasEvery
     self.trajectory = trajectory
   }
 
@@ -73,5 +82,8 @@ struct RunConfiguration: Encodable {
     try values.encode(ranks, forKey: .ranks)
     try values.encode(maxShardSize, forKey: .maxShardSize)
     try values.encode(verifyShards, forKey: .verifyShards)
+    try values.encode(saveMode.rawValue, forKey: .saveMode)
+    try values.encode(watchdog, forKey: .watchdog)
+    try values.encode(checkReplicasEvery, forKey: .checkReplicasEvery)
   }
 }

@@ -61,5 +61,16 @@ package struct CheckpointRecord: Codable, Sendable, Equatable {
   package var step: Int
   package var path: String
   package var bytes: Int64?
+  /// From the first byte written to the rename.
   package var seconds: Double?
+  /// For how long training stood still.
+  package var blockedSeconds: Double?
+  /// By how much the save made training longer: see `SaveCost`.
+  package var addedSeconds: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case event, step, path, bytes, seconds
+    case blockedSeconds = "blocked_seconds"
+    case addedSeconds = "added_seconds"
+  }
 }

@@ -33,6 +33,9 @@ package struct TrainerState: Codable, Sendable, Equatable {
   package var metricsBytes: Int
   /// Steps as `--max-steps` gave them; nil where epochs rule.
   package var requestedMaxSteps: Int?
+  /// Whether the evaluation that is due after the last step has not been done: the run was stopped
+  /// before its end, and begins with it when it goes on.
+  package var isEvaluationPending: Bool
   /// Whether the run was over.
   package var isFinished: Bool
 
@@ -56,9 +59,31 @@ package struct TrainerState: Codable, Sendable, Equatable {
     case lossSteps = "loss_steps"
     case metricsBytes = "metrics_bytes"
     case requestedMaxSteps = "requested_max_steps"
+    case isEvaluationPending = "is_evaluation_pending"
     case isFinished = "is_finished"
     case worldSize = "world_size"
     case coreType = "core_type"
+  }
+}
+
+/// The evaluation that was the best so far, and its checkpoint.
+struct BestModel: Sendable, Equatable {
+  let metric: Double
+  let globalStep: Int
+}
+
+extension TrainerState {
+  /// nil before the first evaluation with a defined metric.
+  var best: BestModel? {
+    get {
+      guard let bestMetric, let bestGlobalStep else { return nil }
+      return BestModel(metric: bestMetric, globalStep: bestGlobalStep)
+    }
+    set {
+      bestMetric = newValue?.metric
+      bestGlobalStep = newValue?.globalStep
+      bestModelCheckpoint = newValue.map { "checkpoint-\($0.globalStep)" }
+    }
   }
 }
 

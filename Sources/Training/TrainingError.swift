@@ -1,9 +1,10 @@
 /// What is wrong with a run: its configuration, its data, its checkpoints, or its numbers.
 package struct TrainingError: Error, CustomStringConvertible, Sendable, Equatable {
-  /// Whether the command was wrong (exit 64) or what it read (exit 65).
+  /// Whether the command was wrong (exit 64), what it read (exit 65), or a machine (exit 70).
   package enum Kind: Sendable {
     case usage
     case data
+    case machine
   }
 
   package let kind: Kind

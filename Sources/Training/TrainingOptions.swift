@@ -40,6 +40,11 @@ package struct TrainingOptions: Sendable {
     case mpi
   }
 
+  /// Whether training goes on while a checkpoint is written.
+  package enum SaveMode: String, Sendable, CaseIterable {
+    case async, sync
+  }
+
   package enum ShardVerification: String, Sendable, CaseIterable {
     case start, never
   }
@@ -78,7 +83,14 @@ package struct TrainingOptions: Sendable {
   package var patience: Int?
   package var threads: Int?
   package var maxShardBytes = 5_000_000_000
+  package var saveMode: SaveMode = .async
   package var verifyShards: ShardVerification = .start
+  /// How long a rank may give no sign of life before the job ends; zero for ever.
+  package var watchdog = Duration.seconds(300)
+  /// Steps between comparisons of the ranks' parameters; 0 for none.
+  package var checkReplicasEvery = 100
+  /// After which the run saves and stops, counted from its start.
+  package var timeLimit: Duration?
   /// A step after which the run saves and stops as if it had been preempted.
   package var stopAt: Int?
 

@@ -37,12 +37,16 @@ struct TrainingSetup {
   /// - Parameter readVocabulary: Called on rank 0; nil where the model folder has no tokenizer.
   init(
     _ options: TrainingOptions, _ communicator: Communicator, _ report: ConsoleReport,
-    readVocabulary: () throws -> VocabularyIdentity?
+    _ interruption: Interruption, readVocabulary: () throws -> VocabularyIdentity?
   ) throws {
-    try communicator.agree { try options.validate() }
+    let progress: (Int) throws -> Void = { _ in
+      communicator.worked()
+      if interruption.isSignalled { throw Interrupted() }
+    }
+    communicator.enter("opening the shards")
     (train, validation) = try communicator.agree {
-      let train = try ShardFolder(path: options.train)
-      let validation = try ShardFolder(path: options.validation)
+      let train = try ShardFolder(path: options.train, progress: progress)
+      let validation = try ShardFolder(path: options.validation, progress: progress)
       try requireRows(train, options.train)
       try requireRows(validation, options.validation)
       try requireSameLabels(train: train, validation: validation, options)
@@ -50,23 +54,28 @@ struct TrainingSetup {
     }
     try Self.requireSameShards(train, validation, communicator)
     if options.verifyShards == .start {
+      communicator.enter("verifying the shards")
       try communicator.agree { [train, validation] in
         for data in [train, validation] {
           for shard in stride(
             from: communicator.rank, to: data.shardPaths.count, by: communicator.size)
-          { try data.verifyShard(shard) }
+          { try data.verifyShard(shard, progress: progress) }
         }
       }
     }
 
     let isRoot = communicator.rank == 0
+    communicator.enter("opening the run")
     let vocabulary = try communicator.agree { isRoot ? try readVocabulary() : nil }
     if isRoot, vocabulary == nil {
       report.warn("\(options.model) has no tokenizer: checkpoints will not have one either")
     }
-    let run = try communicator.agree { isRoot ? try OpenRun(path: options.output) : nil }
+    let run = try communicator.agree {
+      isRoot ? try OpenRun(path: options.output, whileWaiting: { try progress(0) }) : nil
+    }
+    communicator.enter("verifying the checkpoint")
     let checkpoint = try communicator.agree {
-      try run.flatMap { try findCheckpoint(options, in: $0.checkpoints, report) }
+      try run.flatMap { try findCheckpoint(options, in: $0.checkpoints, report, progress) }
     }
     resumed = try communicator.share {
       guard let checkpoint, let run else { return nil }
@@ -182,10 +191,15 @@ extension Communicator {
   }
 
   /// Does something on rank 0 while the others sleep; all fail if it does.
-  func onRoot<Value>(_ body: () throws -> Value) throws -> Value? {
-    let outcome = rank == 0 ? Result { try body() } : nil
-    try idleBarrier()
-    return try agree { try outcome?.get() }
+  ///
+  /// - Parameters:
+  ///   - phase: what it is, for the watchdog's message.
+  ///   - step: the global step, from 1; 0 before the first.
+  func onRoot<Value>(
+    _ phase: String, step: Int = 0, _ body: () throws -> Value
+  ) throws -> Value? {
+    enter(rank == 0 ? phase : "waiting for rank 0", step: step)
+    return try agree { rank == 0 ? try body() : nil }
   }
 }
 
@@ -225,7 +239,8 @@ private func requireSameLabels(
 
 /// The checkpoint that `--resume` means, if any: the newest that verifies, or the one that is named.
 private func findCheckpoint(
-  _ options: TrainingOptions, in run: RunFolder, _ report: ConsoleReport
+  _ options: TrainingOptions, in run: RunFolder, _ report: ConsoleReport,
+  _ progress: (Int) throws -> Void
 ) throws -> Checkpoint? {
   let saved = try run.checkpoints()
   switch options.resume {
@@ -237,7 +252,9 @@ private func findCheckpoint(
   case .auto:
     for candidate in saved {
       do {
-        return try verified(candidate.path)
+        return try verified(candidate.path, progress)
+      } catch let interrupted as Interrupted {
+        throw interrupted
       } catch {
         let place = try run.setAside(candidate)
         report.warn("passing over \(candidate.path), now \(place): \(error)")
@@ -250,7 +267,7 @@ private func findCheckpoint(
     }
     return nil
   case .checkpoint(let path):
-    let checkpoint = try verified(path)
+    let checkpoint = try verified(path, progress)
     let step = try TrainerState(
       json: checkpoint.trainerState(), path: path + "/trainer_state.json"
     ).globalStep
@@ -262,9 +279,9 @@ private func findCheckpoint(
   }
 }
 
-private func verified(_ path: String) throws -> Checkpoint {
+private func verified(_ path: String, _ progress: (Int) throws -> Void) throws -> Checkpoint {
   let checkpoint = try Checkpoint(path: path)
-  try checkpoint.verify()
+  try checkpoint.verify(progress: progress)
   return checkpoint
 }
 
@@ -278,9 +295,7 @@ private func adopt(_ checkpoint: Checkpoint, in run: RunFolder) throws -> Traine
   if let best = state.bestGlobalStep, steps.contains(best) {
     try run.point(.best, atStep: best)
   } else {
-    state.bestGlobalStep = nil
-    state.bestMetric = nil
-    state.bestModelCheckpoint = nil
+    state.best = nil
   }
   return state
 }

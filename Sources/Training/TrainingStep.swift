@@ -44,11 +44,14 @@ final class TrainingStep {
   ///   - rows: The global batch.
   ///   - step: Global step, from 1.
   ///   - stopRequested: Whether this rank was asked to stop.
+  ///   - parametersWillChange: Called before the update.
   /// - Throws: `TrainingError` for a loss or gradient that is not finite, before any
   ///   parameter changes, on every rank alike. A row that cannot be read ends the job.
   func take(
-    _ rows: [Int], step: Int, learningRate: Double, stopRequested: Bool
+    _ rows: [Int], step: Int, learningRate: Double, stopRequested: Bool,
+    parametersWillChange: () -> Void
   ) throws -> Outcome {
+    communicator.enter("forward and backward", step: step)
     let lengths = communicator.orAbort { try data.lengths(of: rows) }
     let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
     let elements = Double(rows.count * replica.model.configuration.labelNames.count)
@@ -64,14 +67,17 @@ final class TrainingStep {
           let loaded = try labelledBatch(data.read(parts[part].map { rows[$0] }))
           try loaded.batch.check(against: replica.model.configuration)
           return loaded
-        }, loss: { sums[$0] = $1 })
+        }, loss: { sums[$0] = $1 }, progress: communicator.worked)
     }
+    communicator.enter("exchange", step: step)
     try exchangeGradients()
     sums = try communicator.sumAll(sums)
+    communicator.enter("update", step: step)
 
     let loss = sums.dropLast().reduce(0, +) / elements
     let norm = replica.gradientNorm()
     try requireFinite(loss: loss, norm: norm, step: step, rows: rows)
+    parametersWillChange()
     replica.update(
       step: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
       gradientNorm: norm, maxNorm: trajectory.maxGradNorm)

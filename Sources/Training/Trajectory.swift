@@ -141,5 +141,8 @@ extension TrainingOptions {
     try inRange(threads, "--threads", from: 1, to: 1024)
     try inRange(maxShardBytes, "--max-shard-size", from: 1)
     try inRange(stopAt, "--stop-at", from: 1)
+    try inRange(checkReplicasEvery, "--check-replicas-every", from: 0)
+    try inRange(watchdog.seconds, "--watchdog", from: 0, to: 1e6)
+    if watchdog > .zero { try inRange(watchdog.seconds, "--watchdog", from: 1) }
   }
 }

@@ -7,6 +7,7 @@ import Training
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension TrainingOptions.Exchange: ExpressibleByArgument {}
 extension TrainingOptions.ShardVerification: ExpressibleByArgument {}
+extension TrainingOptions.SaveMode: ExpressibleByArgument {}
 extension BestMetric: ExpressibleByArgument {}
 
 extension TrainingOptions.Interval: ExpressibleByArgument {
@@ -30,6 +31,34 @@ struct ByteCount: ExpressibleByArgument {
 
   var defaultValueDescription: String {
     bytes % 1_000_000_000 == 0 ? "\(bytes / 1_000_000_000)GB" : "\(bytes)"
+  }
+}
+
+/// A span of time: 90m, 3600s, 2h, 1d, a number of seconds, or Slurm's [[days-]hours:]minutes:seconds.
+struct TimeSpan: ExpressibleByArgument, Equatable {
+  let duration: Duration
+
+  init?(argument: String) {
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+    var seconds: Double?
+    if argument.contains(":") {
+      let days = argument.split(separator: "-", omittingEmptySubsequences: false)
+      let clock = days[days.count - 1].split(separator: ":", omittingEmptySubsequences: false)
+      let numbers = (days.dropLast() + clock).map { UInt32($0) }
+      guard days.count <= 2, (2...3).contains(clock.count), !numbers.contains(nil) else {
+        return nil
+      }
+      let scales = [86_400.0, 3600, 60, 1].suffix(
+        days.count == 2 && clock.count == 3 ? 4 : clock.count)
+      guard numbers.count == scales.count else { return nil }
+      seconds = zip(numbers, scales).reduce(0) { $0 + Double($1.0 ?? 0) * $1.1 }
+    } else if let unit = argument.last.flatMap({ units[$0] }) {
+      seconds = Double(argument.dropLast()).map { $0 * unit }
+    } else {
+      seconds = Double(argument)
+    }
+    guard let seconds, seconds > 0, seconds < 1e9 else { return nil }
+    duration = .seconds(seconds)
   }
 }
 

@@ -84,7 +84,7 @@ struct Shard: ParsableCommand {
         ids: encoding.ids, typeIDs: encoding.typeIDs, rowID: row.id, labels: row.labels)
       done += 1
       bar.update(done)
-      if interruption.isRequested {
+      if interruption.isSignalled {
         writer.abandon()
         bar.clear()
         writeLine("\(output): stopped by a signal, nothing was written; run the command again")

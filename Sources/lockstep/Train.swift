@@ -66,10 +66,22 @@ struct Train: ParsableCommand {
   var threads: Int?
   @Option(help: "Largest weight or optimizer file, e.g. 500MB.")
   var maxShardSize = ByteCount(5_000_000_000)
+  @Option(help: "async trains on while a checkpoint is written, sync waits.")
+  var saveMode = TrainingOptions.SaveMode.async
   @Option(help: "When to check the shards' SHA-256.")
   var verifyShards = TrainingOptions.ShardVerification.start
   @Option(help: "Save after this step and exit with 75, as if preempted.")
   var stopAt: Int?
+  @Option(
+    help: """
+      Save and exit with 75 before this much time is over, e.g. 90m, 3600s, 2h, 01:30:00. The end of \
+      a Slurm job is heeded anyhow.
+      """)
+  var timeLimit: TimeSpan?
+  @Option(help: "Seconds without a sign of life of a rank after which the job ends; 0: never.")
+  var watchdog = 300.0
+  @Option(help: "Steps between comparisons of the ranks' parameters; 0: never.")
+  var checkReplicasEvery = 100
   @Option(help: "Form of the result on standard output.")
   var format = OutputFormat.text
 
@@ -78,12 +90,15 @@ struct Train: ParsableCommand {
     "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
     "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout", "seed",
     "all-reduce", "resume", "evaluate-every", "save-every", "keep", "metric", "patience", "threads",
-    "max-shard-size", "verify-shards", "stop-at", "format",
+    "max-shard-size", "save-mode", "verify-shards", "stop-at", "time-limit", "watchdog",
+    "check-replicas-every", "format",
   ]
 
   func run() throws {
     // Before any thread starts, so that a signal in the first second is not lost.
-    let interruption = Interruption()
+    let interruption = Interruption(
+      deadline: try Deadline.find(
+        timeLimit: timeLimit?.duration, environment: ProcessInfo.processInfo.environment))
     let communicator = try Communicator(exitCode: ExitCodes.code)
     let report = ConsoleReport(isSilent: communicator.rank != 0)
     let outcome: Trainer.Outcome
@@ -95,9 +110,16 @@ struct Train: ParsableCommand {
       if communicator.rank == 0 { try printResult(outcome) }
     } catch {
       // Every rank comes here with the same failure: rank 0 tells it, and all leave with its code.
-      if communicator.rank == 0 { Lockstep.writeError(error) }
+      let code = ExitCodes.code(for: error)
+      if communicator.rank == 0 {
+        if code == ExitCodes.interrupted {
+          report.say("\(error)")
+        } else {
+          Lockstep.writeError(error)
+        }
+      }
       communicator.finalize()
-      throw ArgumentParser.ExitCode(ExitCodes.code(for: error))
+      throw ArgumentParser.ExitCode(code)
     }
     communicator.finalize()
     if !outcome.isFinished { throw ArgumentParser.ExitCode(ExitCodes.interrupted) }
@@ -131,7 +153,10 @@ struct Train: ParsableCommand {
     options.patience = patience
     options.threads = threads
     options.maxShardBytes = maxShardSize.bytes
+    options.saveMode = saveMode
     options.verifyShards = verifyShards
+    options.watchdog = .seconds(watchdog)
+    options.checkReplicasEvery = checkReplicasEvery
     options.stopAt = stopAt
     return options
   }

@@ -18,7 +18,13 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "abort": abortWhileOthersWait,
   "fail-a-check": failACheck,
   "hang": hang,
-  "idle-barrier": checkIdleBarrier,
+  "idle-wait": checkIdleWait,
+  "fall-silent": fallSilent,
+  "die": die,
+  "stand-still": standStill,
+  "work-long": checkLongWork,
+  "ask-to-stop": checkStopRequest,
+  "drift": checkDrift,
   "time-all-reduce": timeAllReduce,
 ]
 

@@ -56,9 +56,9 @@ extension RankTests {
       #expect(run.output.contains("rank \(aborter): the disk is gone"))
     }
 
-    @Test("a rank that waits in the idle barrier leaves its core alone", arguments: [2, 4])
-    func idleBarrier(ranks: Int) throws {
-      let run = try RankRun.launch(RankRun.rankChecks, "idle-barrier", ranks: ranks)
+    @Test("a rank that waits for long leaves its core alone", arguments: [2, 4])
+    func idleWait(ranks: Int) throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "idle-wait", ranks: ranks)
       #expect(run.status == 0, "\(run.output)")
     }
 

@@ -1,0 +1,76 @@
+import Foundation
+import Glibc
+
+/// metrics.jsonl: one JSON object a line, in the order of events.
+///
+/// A line that cannot be written, because the disk is full for a while, is kept and written with the
+/// next one. ``flush()`` says how much is durable, which is what a checkpoint counts on.
+final class MetricsLog {
+  private let path: String
+  private let descriptor: Int32
+  private let encoder = JSONEncoder()
+  private var unwritten: [UInt8] = []
+  private var length: Int
+  /// Whether lines are waiting since a write has failed.
+  private(set) var isBehind = false
+
+  /// The most that is kept: days of steps.
+  private static let mostUnwritten = 256 << 20
+
+  /// Opens the file, or creates it, and cuts what lies beyond `bytes`.
+  ///
+  /// - Throws: `TrainingError` naming the file.
+  init(path: String, keeping bytes: Int) throws {
+    self.path = path
+    descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw unwritable(path) }
+    length = Int(lseek(descriptor, 0, SEEK_END))
+    if length > bytes {
+      guard ftruncate(descriptor, off_t(bytes)) == 0 else { throw unwritable(path) }
+      length = bytes
+    }
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  }
+
+  deinit { close(descriptor) }
+
+  /// Appends one line, now or as soon as the file system takes it.
+  ///
+  /// - Throws: `TrainingError` when more is waiting than can be kept.
+  func append(_ record: some Encodable) throws {
+    unwritten += try encoder.encode(record) + Data("\n".utf8)
+    do { try write() } catch {
+      guard unwritten.count < Self.mostUnwritten else { throw error }
+    }
+  }
+
+  /// Writes what is waiting and makes the file durable.
+  ///
+  /// - Returns: its length in bytes.
+  /// - Throws: `TrainingError` naming the file; nothing is lost by that.
+  func flush() throws -> Int {
+    try write()
+    guard fsync(descriptor) == 0 else { throw unwritable(path) }
+    return length
+  }
+
+  private func write() throws {
+    while !unwritten.isEmpty {
+      let count = unwritten.withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress, $0.count, off_t(length))
+      }
+      if count < 0, errno == EINTR { continue }
+      isBehind = count < 0
+      guard count >= 0 else { throw unwritable(path) }
+      length += count
+      unwritten.removeFirst(count)
+    }
+  }
+}
+
+/// The error of a file of the run folder, from errno.
+func unwritable(_ file: String) -> TrainingError {
+  TrainingError(
+    .data, file, expected: "a file that can be written", found: String(cString: strerror(errno)),
+    remedy: "free space or choose another --output")
+}

@@ -1,0 +1,142 @@
+import Checkpoints
+import Collectives
+import Encoders
+import Foundation
+import Kernels
+
+// What comes before the first step.
+extension Trainer {
+  static func initialState(
+    _ setup: TrainingSetup, _ options: TrainingOptions, _ communicator: Communicator,
+    threads: Int, stepsPerEpoch: Int
+  ) -> TrainerState {
+    let epochs = options.epochs ?? setup.resumed?.numTrainEpochs ?? 5
+    // A number of epochs given now stands above a number of steps given then.
+    let requestedSteps =
+      options.maxSteps ?? (options.epochs == nil ? setup.resumed?.requestedMaxSteps : nil)
+    let total = requestedSteps ?? epochs * stepsPerEpoch
+    var state =
+      setup.resumed
+      ?? TrainerState(
+        globalStep: 0, epoch: 0, maxSteps: total, numTrainEpochs: epochs,
+        trainBatchSize: setup.trajectory.batchSize, cursor: .init(epoch: 0, step: 0),
+        trajectory: setup.trajectory, bestMetricName: options.metric ?? .f1,
+        evaluationsWithoutImprovement: 0, lossSum: 0, lossSteps: 0, metricsBytes: 0,
+        requestedMaxSteps: requestedSteps, isEvaluationPending: false, isFinished: false,
+        worldSize: communicator.size, threads: threads, coreType: coreType())
+    // Early stopping is judged anew: more patience than before goes on.
+    state.isFinished = options.patience.map { state.evaluationsWithoutImprovement >= $0 } ?? false
+    state.maxSteps = total
+    state.numTrainEpochs = epochs
+    state.requestedMaxSteps = requestedSteps
+    state.trajectory = setup.trajectory
+    state.worldSize = communicator.size
+    state.threads = threads
+    state.coreType = coreType()
+    return state
+  }
+
+  /// Rank 0 reads the weights, and a checkpoint's moments; everyone gets them.
+  func loadReplica() throws {
+    let initialised = try communicator.onRoot("loading the weights") { () -> [String] in
+      if let checkpoint = setup.checkpoint {
+        let none = try loadParameters(
+          of: replica.model, from: checkpoint.model, into: replica.parameters.base,
+          initialisingWith: nil, progress: communicator.worked)
+        try checkpoint.readMoments(replica, progress: communicator.worked)
+        return none
+      }
+      let folder = try ModelFolder(path: options.model)
+      try requireLabels(of: folder)
+      return try loadParameters(
+        of: replica.model, from: folder, into: replica.parameters.base,
+        initialisingWith: state.trajectory.seed, progress: communicator.worked)
+    }
+    if let initialised, !initialised.isEmpty {
+      report.say("initialised, to be trained: \(initialised.joined(separator: ", "))")
+    }
+    let arenas =
+      setup.resumed == nil
+      ? [replica.parameters] : [replica.parameters, replica.expAvg, replica.expAvgSq]
+    communicator.enter("copying the weights")
+    for arena in arenas {
+      try communicator.broadcast(
+        UnsafeMutableRawBufferPointer(start: arena.base, count: arena.count * 4), from: 0)
+    }
+  }
+
+  /// Refuses a fine-tuned model whose classifier stands for other labels than the shards have.
+  private func requireLabels(of folder: ModelFolder) throws {
+    guard folder.shape(of: "classifier.weight") != nil else { return }
+    let found = try ModelConfiguration(modelFolder: options.model).labelNames
+    let expected = setup.train.labelNames
+    guard found != expected, found != expected.indices.map({ "LABEL_\($0)" }) else { return }
+    throw TrainingError(
+      .data, options.model,
+      expected:
+        "a model without a classifier, or for the labels \(expected.joined(separator: ", "))",
+      found: "one for \(found.joined(separator: ", "))",
+      remedy: "start from the pretrained model, or shard the data with those --labels")
+  }
+
+  func startLog(threads: Int) throws {
+    try warnOfOtherProcessors()
+    try communicator.agree {
+      guard let run = setup.run else { return }
+      try run.openMetrics(keeping: setup.resumed?.metricsBytes ?? 0)
+      try run.writeConfiguration(
+        RunConfiguration(options, state.trajectory, state, communicator, threads: threads))
+      if let checkpoint = setup.checkpoint {
+        try run.append(
+          CheckpointRecord(
+            event: "resume", step: state.globalStep,
+            path: URL(fileURLWithPath: checkpoint.path).lastPathComponent))
+      }
+    }
+    if let resumed = setup.resumed {
+      report.say("resuming after step \(state.globalStep) of \(state.maxSteps)")
+      if resumed.maxSteps != state.maxSteps {
+        report.warn(
+          "the run now ends at step \(state.maxSteps) instead of \(resumed.maxSteps): "
+            + "the learning-rate schedule is recomputed")
+      }
+    }
+    report.say(
+      "\(replica.count.formatted()) parameters, \(setup.train.rows.formatted()) rows, "
+        + "\(stepsPerEpoch) steps an epoch, \(state.maxSteps) steps; "
+        + "\(counted(communicator.size, "rank")) x \(counted(threads, "thread")), "
+        + counted(state.trajectory.microBatches, "micro-batch"))
+    let trajectory = state.trajectory
+    report.say(
+      "batch \(trajectory.batchSize), learning rate \(trajectory.learningRate) "
+        + "\(trajectory.schedule.rawValue), warm-up \(trajectory.warmupRatio), "
+        + "weight decay \(trajectory.weightDecay), clipping \(trajectory.maxGradNorm), "
+        + "dropout \(setup.configuration.hiddenDropout), seed \(trajectory.seed), "
+        + "best by \(state.bestMetricName.rawValue); all in \(options.output)/run.json")
+  }
+}
+
+extension Trainer {
+  /// OpenBLAS picks its kernels by the processor, and others add in another order.
+  private func warnOfOtherProcessors() throws {
+    let types = try communicator.gatherAll(Array(coreType().utf8)).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+    if let other = types.firstIndex(where: { $0 != types[0] }) {
+      report.warn(
+        "rank 0 computes with kernels for \(types[0]), rank \(other) for \(types[other]): the run "
+          + "will not repeat to the bit elsewhere; OPENBLAS_CORETYPE=Haswell on all nodes makes it")
+    }
+    if let saved = setup.resumed?.coreType, saved != types[0] {
+      report.warn(
+        "the run began with kernels for \(saved), this job has them for \(types[0]): the bits will "
+          + "differ from an uninterrupted run; OPENBLAS_CORETYPE=\(saved) avoids it, where it runs")
+    }
+  }
+}
+
+/// `1 rank`, `2 ranks`, `2 micro-batches`.
+private func counted(_ count: Int, _ noun: String) -> String {
+  let plural = noun.hasSuffix("h") ? "es" : "s"
+  return "\(count) \(noun)\(count == 1 ? "" : plural)"
+}
