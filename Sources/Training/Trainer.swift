@@ -88,7 +88,8 @@ package final class Trainer {
     let start = ContinuousClock.now
     evaluationClock = start
     savedState = setup.resumed == nil ? nil : state
-    var stops = try isStopRequestedAnywhere()
+    // A time limit stops no job before its first step: jobs that get nothing done would never end.
+    var stops = try communicator.sumAll([interruption.isSignalled ? 1 : 0])[0] > 0
     // A run that was stopped before an evaluation was done begins with it.
     if !stops, state.isEvaluationPending { stops = try settle(stopRequested: false) }
     while !isOver, !stops {
@@ -160,10 +161,6 @@ package final class Trainer {
   /// Whether this rank wants the job to stop.
   var isStopRequested: Bool {
     interruption.isRequested(reserve: checkpointing?.reserve ?? .zero)
-  }
-
-  private func isStopRequestedAnywhere() throws -> Bool {
-    try communicator.sumAll([isStopRequested ? 1 : 0])[0] > 0
   }
 }
 

@@ -25,9 +25,11 @@ enum Program {
   ///
   /// - Parameters:
   ///   - ranks: nil for the bare program.
+  ///   - environment: Variables beside this process's own.
   ///   - seconds: After which it is killed: a hang is a failure, not a stuck test run.
   static func run(
-    _ arguments: [String], ranks: Int? = nil, input: String = "", seconds: Double = 120
+    _ arguments: [String], ranks: Int? = nil, input: String = "",
+    environment: [String: String] = [:], seconds: Double = 120
   ) throws -> Result {
     let process = Process()
     if let ranks {
@@ -38,6 +40,8 @@ enum Program {
       process.executableURL = URL(fileURLWithPath: path)
       process.arguments = arguments
     }
+    process.environment = ProcessInfo.processInfo.environment
+      .merging(environment) { _, new in new }
     // Files instead of pipes: nothing blocks however much is written.
     let folder = try TemporaryFolder()
     let streams = try ["input", "output", "errors"].map { name -> FileHandle in

@@ -237,4 +237,109 @@ import Testing
     #expect(first.errors.contains("2 ranks need 2 micro-batches instead of 1"))
     #expect(try Program.run(arguments, ranks: 2).status == 0)
   }
+
+  @Test("weights and optimizer state saved in the background are those of synchronous saves")
+  func backgroundSaves() throws {
+    let job = try TinyJob()
+    for mode in ["sync", "async"] {
+      let result = try Program.run(
+        job.arguments(
+          output: mode, "--epochs", "1", "--save-every", "2", "--keep", "99", "--save-mode", mode))
+      #expect(result.status == 0, "\(result.errors)")
+    }
+    for step in [2, 4, 6, 8, 10, 11] {
+      for name in ["model.safetensors", "optimizer-00001-of-00001.safetensors"] {
+        let equal =
+          try job.bytes("sync", "checkpoint-\(step)", name)
+          == job.bytes("async", "checkpoint-\(step)", name)
+        #expect(equal, "\(name) of step \(step)")
+      }
+    }
+    let saves = try job.records(of: "async").filter { $0["event"] as? String == "checkpoint" }
+    #expect(saves.compactMap { $0["step"] as? Int } == [2, 4, 6, 8, 10, 11])
+    for save in saves {
+      let seconds = try #require(save["seconds"] as? Double)
+      let blocked = try #require(save["blocked_seconds"] as? Double)
+      #expect(seconds > 0 && blocked > 0)
+    }
+  }
+
+  @Test("a run that is stopped where an evaluation is due begins with that evaluation")
+  func evaluationPends() throws {
+    let job = try TinyJob(rows: 24)
+    let flags = ["--epochs", "2", "--metric", "loss"]
+    let whole = try Program.run(job.arguments(output: "whole") + flags)
+    #expect(whole.status == 0, "\(whole.errors)")
+    let stopped = try Program.run(job.arguments(output: "cut", "--stop-at", "4") + flags)
+    #expect(stopped.status == 75, "\(stopped.errors)")
+    #expect(try evaluatedSteps(job, "cut") == [])
+    let resumed = try Program.run(job.arguments(output: "cut") + flags)
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try evaluatedSteps(job, "cut") == [4, 8])
+    // The last step alone pends likewise.
+    let last = try Program.run(job.arguments(output: "last", "--stop-at", "8") + flags)
+    #expect(last.status == 75, "\(last.errors)")
+    #expect(try Program.run(job.arguments(output: "last") + flags).status == 0)
+    #expect(try evaluatedSteps(job, "last") == [4, 8])
+    for run in ["cut", "last"] {
+      let name = "model.safetensors"
+      let equal = try job.bytes("whole", "best", name) == job.bytes(run, "best", name)
+      #expect(equal, "the best model of \(run)")
+    }
+  }
+
+  private func evaluatedSteps(_ job: TinyJob, _ run: String) throws -> [Int] {
+    try job.records(of: run).filter { $0["event"] as? String == "evaluation" }
+      .compactMap { $0["step"] as? Int }
+  }
+
+  @Test("a time limit that draws near stops the run after a step, by name, to be resumed")
+  func heedsTimeLimit() throws {
+    let job = try TinyJob(rows: 24)
+    let first = try Program.run(job.arguments(output: "run", "--time-limit", "2s"))
+    #expect(first.status == 75, "\(first.errors)")
+    #expect(first.errors.contains("stopped after step 1 (--time-limit)"))
+    let second = try Program.run(
+      job.arguments(output: "run"), environment: ["LOCKSTEP_END_TIME": "1000"])
+    #expect(second.status == 75, "\(second.errors)")
+    #expect(second.errors.contains("stopped after step 2 (LOCKSTEP_END_TIME)"))
+    let refused = try Program.run(job.arguments(output: "run", "--time-limit", "soon"))
+    #expect(refused.status == 64)
+  }
+
+  @Test(
+    "a loss that is not finite ends the run before the update, with step, rows and tensor",
+    arguments: [1, 2])
+  func stopsBeforeNonFinite(ranks: Int) throws {
+    let job = try TinyJob(rows: 24)
+    let arguments = job.arguments(
+      output: "run", "--learning-rate", "1000", "--max-grad-norm", "0", "--schedule", "constant",
+      "--save-every", "1", "--epochs", "40")
+    let result = try Program.run(arguments, ranks: ranks)
+    #expect(result.status == 65, "\(result.errors)")
+    let steps = try job.steps(of: "run")
+    let last = try #require(steps.last?["step"] as? Int)
+    #expect(result.errors.contains("step \(last + 1), rows "), "\(result.errors)")
+    #expect(result.errors.contains("first bad tensor "), "\(result.errors)")
+    // The steps before it are saved and whole.
+    #expect(try Program.run(["verify", job.folder.path + "/run"]).status == 0)
+  }
+
+  @Test("a damaged older checkpoint does not count for --keep, and is set aside by name")
+  func keepsGoodOnesOnly() throws {
+    let job = try TinyJob()
+    let arguments = job.arguments(output: "run", "--epochs", "1", "--save-every", "2")
+    #expect(try Program.run(arguments + ["--stop-at", "6", "--keep", "3"]).status == 75)
+    let damaged = job.folder.path + "/run/checkpoint-4/config.json"
+    try (Data(contentsOf: URL(fileURLWithPath: damaged)) + Data(" ".utf8))
+      .write(to: URL(fileURLWithPath: damaged))
+    let resumed = try Program.run(arguments + ["--stop-at", "8", "--keep", "3"])
+    #expect(resumed.status == 75, "\(resumed.errors)")
+    #expect(resumed.errors.contains("rejected-4"), "\(resumed.errors)")
+    #expect(resumed.errors.contains("config.json"), "\(resumed.errors)")
+    let names = try FileManager.default.contentsOfDirectory(atPath: job.folder.path + "/run")
+    #expect(
+      names.filter { $0.contains("-") }.sorted()
+        == ["checkpoint-2", "checkpoint-6", "checkpoint-8", "rejected-4"])
+  }
 }
