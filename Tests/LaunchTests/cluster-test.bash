@@ -10,7 +10,7 @@ stub() {
   printf '#!/usr/bin/env bash\n%s\n' "$2" >"$1"
   chmod +x "$1"
 }
-wait_for_usr1='trap "exit 75" USR1; echo "rank: $*"; for i in {1..200}; do sleep 0.1; done'
+wait_for_usr1='trap "exit 75" USR1; echo "rank: $* end: ${LOCKSTEP_END_TIME-none}"; for i in {1..200}; do sleep 0.1; done'
 stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$REQUEUED"'
 stub "$scratch/mpirun/mpirun" "$wait_for_usr1"
 stub "$scratch/site/.build/release/lockstep" "$wait_for_usr1"
@@ -57,7 +57,20 @@ does_not_queue_what_failed() {
   expect_equal 'requeued' no "$([[ -e $scratch/requeued ]] && echo yes || echo no)"
 }
 
+announces_the_end() {
+  local end
+  end=$(date --date 'now + 3 hours' +%Y-%m-%dT%H:%M:%S)
+  stub "$scratch/bin/squeue" "[[ \"\$*\" == *'--jobs 17'*%e* ]] && echo $end"
+  submit one-node.sbatch
+  expect_match 'end of the job' "end: $(date --date "$end" +%s)" "$out"
+  stub "$scratch/bin/squeue" 'echo N/A'
+  submit one-node.sbatch
+  expect_match 'end of a job without a limit' 'end: none' "$out"
+  rm -- "$scratch/bin/squeue"
+}
+
 test_that 'a job on one node checkpoints on USR1 and is queued again' one_node
 test_that 'a job on two nodes checkpoints on USR1 and is queued again' two_nodes
+test_that 'lockstep learns from Slurm when the job ends' announces_the_end
 test_that 'a job that fails is not queued again' does_not_queue_what_failed
 finish
