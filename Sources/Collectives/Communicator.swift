@@ -90,8 +90,11 @@ package final class Communicator {
       _ = line.withUTF8 { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
     if usesMPI {
-      // Should the launcher be gone or hang, this process ends by itself.
-      alarm(10)
+      // Should MPI_Abort hang, the alarm ends this process. mpirun forwards what a rank writes as it
+      // gets to it, and drops what is left when the job ends.
+      alarm(5)
+      heartbeats?.announceEnd()
+      usleep(200_000)
       MPI_Abort(lockstep_comm_world(), code)
     }
     _exit(code)

@@ -23,12 +23,14 @@ package final class Heartbeats {
   private let isStopRequested: () -> Bool
   private var detector: StallDetector?
   private var own = RankSign()
+  /// Nanoseconds between two signs.
   private let interval: UInt64
+  /// Between two looks at what came and at the neighbours: mpirun ends the other ranks a second after
+  /// one was killed.
+  private static let lookInterval: UInt64 = 150_000_000
+  private var nextSign: UInt64 = 0
   private var nextLook: UInt64 = 0
-  private var nextNeighbourLook: UInt64 = 0
-  /// mpirun ends the other ranks a second after one was killed.
-  private static let neighbourInterval: UInt64 = 200_000_000
-  private var sentStopRequest = false
+  private var hasSentStopRequest = false
 
   /// A collective call; `patience` must be the same on every rank.
   ///
@@ -49,7 +51,7 @@ package final class Heartbeats {
     // A quarter of the time is left for a sign under way, for ending the job, and for rank 1 to
     // speak before others that miss rank 0 as well.
     let share = communicator.rank <= 1 ? 0.75 : 0.85
-    interval = UInt64(min(max((seconds ?? 60) / 16, 0.05), 2) * 1e9)
+    interval = UInt64(min(max((seconds ?? 60) / 16, 0.05), 0.5) * 1e9)
     detector = seconds.map {
       StallDetector(
         ranks: communicator.size, watched: channel.peers, patience: UInt64($0 * share * 1e9),
@@ -78,26 +80,36 @@ package final class Heartbeats {
   /// To be called while this rank waits for others.
   func waited() { lookAround() }
 
+  /// Tells the ranks that hear this one that it ends the job, lest they report its death.
+  func announceEnd() {
+    own.isEndingJob = true
+    channel.send(own)
+  }
+
   private func lookAround() {
     let now = monotonicNanoseconds()
-    if now >= nextNeighbourLook {
-      nextNeighbourLook = now + Self.neighbourInterval
-      if let gone = neighbours.firstGone() { end(gone: gone) }
-    }
     own.isStopRequested = isStopRequested()
-    let isNews = own.isStopRequested && !sentStopRequest
-    guard now >= nextLook || isNews else { return }
-    nextLook = now + interval
-    sentStopRequest = own.isStopRequested
+    let isNews = own.isStopRequested && !hasSentStopRequest
+    if now >= nextSign || isNews {
+      nextSign = now + interval
+      hasSentStopRequest = own.isStopRequested
+      channel.send(own)
+    }
+    guard now >= nextLook else { return }
+    nextLook = now + Self.lookInterval
     detector?.look(at: now)
     for (rank, sign) in channel.receive() { detector?.hear(sign, from: rank) }
     detector?.hear(own, from: communicator.rank)
-    channel.send(own)
+    if let gone = neighbours.firstGone() { end(gone: gone) }
     if let verdict = detector?.verdict(judgesProgress: communicator.rank == 0) { end(verdict) }
   }
 
   private func end(gone rank: Int) -> Never {
-    _ = channel.receive()
+    if channel.latest.values.contains(where: \.isEndingJob) {
+      // That rank has said why, and the launcher is about to end this one.
+      sleep(5)
+      _exit(Self.exitCode)
+    }
     end(
       "rank \(rank) on \(hosts[rank]): expected a running process, found it gone"
         + lastSign(of: rank))
@@ -107,15 +119,17 @@ package final class Heartbeats {
     let patience = Int((Double(detector?.patience ?? 0) / 1e9).rounded())
     switch verdict {
     case .silent(let rank):
+      // Perhaps its node is gone, and mpirun will wait for it.
+      endLauncher(afterSeconds: 5)
       end(
-        "rank \(rank) on \(hosts[rank]): expected a sign of life within --watchdog, found none "
-          + "for \(patience) s" + lastSign(of: rank))
+        "rank \(rank) on \(hosts[rank]): expected a sign of life, found none for \(patience) s"
+          + lastSign(of: rank))
     case .standstill:
       let places = (0..<communicator.size).map { rank in
         "rank \(rank) on \(hosts[rank]) in \(sign(of: rank).place)"
       }
       end(
-        "all ranks: expected progress within --watchdog, found none for \(patience) s: "
+        "all ranks: expected progress, found none for \(patience) s: "
           + places.joined(separator: ", "))
     }
   }
@@ -129,7 +143,7 @@ package final class Heartbeats {
     guard let last = channel.latest[rank] else {
       return "; rank \(communicator.rank) was in \(own.place)"
     }
-    return "; it was last in \(last.place)"
+    return "; it was last heard of in \(last.place)"
   }
 
   private func end(_ finding: String) -> Never {

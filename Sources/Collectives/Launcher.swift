@@ -47,3 +47,21 @@ struct Launcher: Equatable {
     Launcher { name in getenv(name).map { String(cString: $0) } }
   }
 }
+
+/// Sees to it that the launcher ends too, some seconds from now, should it not have done so by itself.
+///
+/// Open MPI's mpirun ends the ranks that it can reach, then waits for the node that has vanished: by
+/// TCP's limits, a quarter of an hour, in which it holds the job's nodes. A shell in a session of its
+/// own outlives the ranks and ends their parent, which is mpirun or its daemon.
+func endLauncher(afterSeconds seconds: Int) {
+  let parent = getppid()
+  guard parent > 1 else { return }
+  let script =
+    "sleep \(seconds); kill -TERM \(parent) 2>/dev/null && sleep 2 && kill -KILL \(parent) 2>/dev/null"
+  var attributes = posix_spawnattr_t()
+  posix_spawnattr_init(&attributes)
+  posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+  let arguments = [strdup("sh"), strdup("-c"), strdup(script), nil]
+  var child = pid_t()
+  posix_spawn(&child, "/bin/sh", nil, &attributes, arguments, environ)
+}

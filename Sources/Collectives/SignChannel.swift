@@ -83,8 +83,8 @@ final class SignChannel {
 }
 
 extension RankSign {
-  /// Step and progress as little-endian 64-bit integers, whether to stop, the phase's length and its
-  /// UTF-8, cut to what fits, and zeros.
+  /// Step and progress as little-endian 64-bit integers, a byte of flags (1: asked to stop, 2: ending
+  /// the job), the phase's length and its UTF-8, cut to what fits, and zeros.
   func encoded(bytes: Int) -> [UInt8] {
     var text = Array(phase.utf8.prefix(bytes - 18))
     let length = UInt8(text.count)
@@ -92,7 +92,8 @@ extension RankSign {
     let numbers = [UInt64(bitPattern: Int64(step)), progress].flatMap { number in
       (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
     }
-    return numbers + [isStopRequested ? 1 : 0, length] + text
+    let flags: UInt8 = (isStopRequested ? 1 : 0) | (isEndingJob ? 2 : 0)
+    return numbers + [flags, length] + text
   }
 
   init(encoded bytes: [UInt8]) {
@@ -101,7 +102,8 @@ extension RankSign {
     }
     step = Int(Int64(bitPattern: number(0)))
     progress = number(8)
-    isStopRequested = bytes[16] != 0
+    isStopRequested = bytes[16] & 1 != 0
+    isEndingJob = bytes[16] & 2 != 0
     phase = String(decoding: bytes[18...].prefix(Int(bytes[17])), as: UTF8.self)
   }
 }

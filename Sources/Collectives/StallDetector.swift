@@ -8,6 +8,8 @@ package struct RankSign: Sendable, Equatable {
   package var progress: UInt64 = 0
   /// Whether the rank was asked to stop.
   package var isStopRequested = false
+  /// Whether the rank is about to end the job, and says why itself.
+  package var isEndingJob = false
 
   package init() {}
 

@@ -39,6 +39,21 @@ package func removeFolderWhole(_ path: String) throws {
   try removeFolder(hidden)
 }
 
+/// Replaces the file at `path`, or creates it, in one step: readers see the old content or the new.
+package func replaceFile(_ path: String, with bytes: [UInt8]) throws {
+  let (parent, name) = splitPath(path)
+  let hidden = hiddenSibling(.partial, parent: parent, name: name)
+  do {
+    var file = try HashedFileWriter(creating: hidden)
+    try bytes.withUnsafeBytes { try file.append($0) }
+    _ = try file.finish()
+    try renameEntry(hidden, to: path)
+  } catch {
+    unlink(hidden)
+    throw error
+  }
+}
+
 /// Points the symbolic link `parent`/`name` at `target` in one step: readers see the old target or
 /// the new one. `target` is relative to `parent`.
 package func pointLink(_ name: String, inFolder parent: String, at target: String) throws {

@@ -46,17 +46,18 @@ package struct Interruption: Sendable {
 
 // A handler has no context to find its flag by: these are the only globals of the module.
 private nonisolated(unsafe) var signalReceived: sig_atomic_t = 0
-/// Seconds of the monotonic clock.
-private nonisolated(unsafe) var signalTime: time_t = 0
+/// Milliseconds of the monotonic clock.
+private nonisolated(unsafe) var signalTime = 0
 
 /// Calls nothing but what POSIX allows in a handler.
 private func noteSignal(_ signal: Int32) {
   var now = timespec()
   clock_gettime(CLOCK_MONOTONIC, &now)
+  let milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1_000_000
   if signalReceived == 0 {
     signalReceived = signal
-    signalTime = now.tv_sec
-  } else if now.tv_sec - signalTime > 1 {
+    signalTime = milliseconds
+  } else if milliseconds - signalTime > 1000 {
     _exit(128 + signal)
   }
 }

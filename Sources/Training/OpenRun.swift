@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Manifests
 
 /// A run folder that this job has to itself: its lock, run.json and metrics.jsonl. Rank 0 alone has
 /// one.
@@ -51,13 +52,8 @@ package final class OpenRun {
   package func writeConfiguration(_ configuration: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    let file = path + "/run.json"
-    do {
-      try encoder.encode(configuration).write(
-        to: URL(fileURLWithPath: file), options: .atomic)
-    } catch is CocoaError {
-      throw unwritable(file)
-    }
+    try replaceFile(
+      path + "/run.json", with: Array(try encoder.encode(configuration)) + [UInt8(ascii: "\n")])
   }
 }
 

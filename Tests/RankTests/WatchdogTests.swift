@@ -10,8 +10,8 @@ extension RankTests {
       // The watchdog has 2 s, start-up and the work before take the rest.
       #expect(run.seconds < 6, "\(run.output)")
       #expect(run.output.contains("lockstep: error: rank \(rank) on "), "\(run.output)")
-      #expect(run.output.contains("expected a sign of life within --watchdog"), "\(run.output)")
-      #expect(run.output.contains("it was last in work of step 17"), "\(run.output)")
+      #expect(run.output.contains("expected a sign of life, found none for 2 s"), "\(run.output)")
+      #expect(run.output.contains("it was last heard of in work of step 17"), "\(run.output)")
     }
 
     @Test("a killed rank ends the job at once, by name", arguments: [0, 1])
