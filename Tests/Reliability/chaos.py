@@ -93,9 +93,10 @@ class Chaos:
         before = run.size()
         self.ranks = {}
         has_checkpoint = bool(run.checkpoints())
+        leftovers = run.hidden()
         if not self.await_moment(job, run, before):
             return False
-        phase = self.phase(run, before, has_checkpoint)
+        phase = self.phase(run, before, has_checkpoint, leftovers)
         step = run.last_step()
         # Known since the first record: looking for them takes longer than a save.
         ranks = self.ranks or job.ranks()
@@ -165,9 +166,9 @@ class Chaos:
         """Whether the job ends within these seconds."""
         return job.wait(seconds) is not None
 
-    def phase(self, run, before, has_checkpoint):
+    def phase(self, run, before, has_checkpoint, leftovers):
         """What the job is doing, as its files say."""
-        if run.saving() is not None:
+        if run.saving(leftovers) is not None:
             return "save"
         if run.size() == before:
             return "resume" if has_checkpoint else "start-up"

@@ -47,11 +47,11 @@ class RunFolder:
         """Folders under construction or on their way out, and links about to be renamed."""
         return [name for name in self.names() if name.startswith(".")]
 
-    def saving(self):
-        """The step of a checkpoint that is being written; None when there is none."""
+    def saving(self, leftovers=()):
+        """The step of a checkpoint that is being written; None when there is none but leftovers."""
         for name in self.hidden():
             match = PARTIAL.match(name)
-            if match and os.path.isdir(self.path / name):
+            if match and name not in leftovers and os.path.isdir(self.path / name):
                 return int(match[1])
         return None
 
