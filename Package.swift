@@ -74,6 +74,6 @@ let package = Package(
       name: "rank-checks", dependencies: ["Collectives", "Training", "Encoders", "Kernels"],
       path: "Tests/RankChecks",
       swiftSettings: settings),
-    tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints"]),
+    tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints", "Manifests"]),
   ]
 )
