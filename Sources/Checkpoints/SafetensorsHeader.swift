@@ -56,7 +56,7 @@ package struct SafetensorsHeader: Sendable, Equatable {
     do {
       try json.readObject { key, json in
         switch key {
-        case "dtype": typeName = try json.readString()
+        case "dtype": typeName = try json.readName()
         case "shape": shape = try readIntegers(&json)
         case "data_offsets": offsets = try readIntegers(&json)
         default: try json.skipValue()

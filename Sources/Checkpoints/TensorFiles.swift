@@ -62,7 +62,7 @@ func readWeightsIndex(_ path: String) throws -> [(tensor: String, file: String)]
     try json.readObject { key, json in
       guard key == "weight_map" else { return try json.skipValue() }
       var map: [(tensor: String, file: String)] = []
-      try json.readObject { tensor, json in map.append((tensor, try json.readString())) }
+      try json.readObject { tensor, json in map.append((tensor, try json.readName())) }
       places = map
     }
     try json.readEnd()

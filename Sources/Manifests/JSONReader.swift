@@ -3,6 +3,9 @@
 /// Foundation's decoder takes the last of two equal keys silently and allocates a value per
 /// element. Files from strangers need more care: equal keys are refused, nesting is bounded, and
 /// memory stays proportional to what the caller keeps. Every malformed byte is a ``Defect``.
+///
+/// Keys and names are short: comparing or hashing a `String` takes the square of the combining marks
+/// on one character, which lets a megabyte of them hold a process for minutes.
 package struct JSONReader {
   /// Where and how the text differs from what was expected.
   package struct Defect: Error, Equatable {
@@ -18,17 +21,32 @@ package struct JSONReader {
     }
   }
 
+  /// The most bytes of UTF-8 that a key, or a string that is compared, may have.
+  package static let nameByteLimit = 1024
+
   /// The byte that is read next.
   package private(set) var position: Int
   private let bytes: [UInt8]
   private let maxDepth: Int
+  private let maxStringBytes: Int
   private var depth = 0
 
-  /// - Parameter maxDepth: how deep objects and arrays may nest.
-  package init(_ bytes: [UInt8], maxDepth: Int = 32) {
+  /// - Parameters:
+  ///   - maxDepth: how deep objects and arrays may nest.
+  ///   - maxStringBytes: the most bytes of UTF-8 that any string of the text may have.
+  package init(_ bytes: [UInt8], maxDepth: Int = 32, maxStringBytes: Int = .max) {
     self.bytes = bytes
     self.maxDepth = maxDepth
+    self.maxStringBytes = maxStringBytes
     position = 0
+  }
+
+  /// Checks a whole text that another decoder will read: an object, valid, no key twice in any
+  /// object, nested no deeper than 32 levels, no string longer than a name.
+  package static func check(object bytes: [UInt8]) throws {
+    var json = JSONReader(bytes, maxStringBytes: nameByteLimit)
+    try json.readObject { _, json in try json.skipValue() }
+    try json.readEnd()
   }
 
   /// Reads an object; `member` must read or skip the value of each key.
@@ -36,13 +54,13 @@ package struct JSONReader {
     _ member: (_ key: String, _ json: inout JSONReader) throws -> Void
   ) throws {
     try open("{", "an object")
-    var keys: Set<String> = []
+    var keys: Set<[UInt8]> = []
     if !take("}") {
       repeat {
         skipSpace()
         let start = position
-        let key = try readString()
-        guard keys.insert(key).inserted else {
+        let key = try readName()
+        guard keys.insert(Array(key.utf8)).inserted else {
           throw Defect(offset: start, expected: "each key once", found: "\(quoted(key)) again")
         }
         try expect(":", "`:` after the key \(quoted(key))")
@@ -66,8 +84,17 @@ package struct JSONReader {
     depth -= 1
   }
 
+  /// Reads a string that will be compared or looked up: a key, a name, a hash.
+  package mutating func readName() throws -> String {
+    try readString(maxBytes: min(Self.nameByteLimit, maxStringBytes))
+  }
+
   /// Reads a string, its escapes resolved. Lone surrogates and invalid UTF-8 are defects.
   package mutating func readString() throws -> String {
+    try readString(maxBytes: maxStringBytes)
+  }
+
+  private mutating func readString(maxBytes: Int) throws -> String {
     try expect("\"", "a string")
     let start = position
     var text: [UInt8] = []
@@ -84,6 +111,11 @@ package struct JSONReader {
       }
     }
     position += 1
+    guard text.count <= maxBytes else {
+      throw Defect(
+        offset: start - 1, expected: "a name of at most \(maxBytes) bytes",
+        found: "\(text.count) bytes")
+    }
     guard let valid = String(validating: text, as: UTF8.self) else {
       throw Defect(offset: start, expected: "UTF-8", found: "bytes that are not")
     }

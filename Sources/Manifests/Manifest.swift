@@ -21,7 +21,7 @@ package struct Manifest: Sendable, Equatable {
       var json = JSONReader(bytes)
       try json.readObject { key, json in
         switch key {
-        case "format": format = try json.readString()
+        case "format": format = try json.readName()
         case "files": files = try Self.readFiles(&json)
         default: try json.skipValue()
         }
@@ -63,9 +63,9 @@ package struct Manifest: Sendable, Equatable {
     var hash: String?
     try json.readObject { key, json in
       switch key {
-      case "name": name = try json.readString()
+      case "name": name = try json.readName()
       case "bytes": bytes = try json.readInteger()
-      case "sha256": hash = try json.readString()
+      case "sha256": hash = try json.readName()
       default: try json.skipValue()
       }
     }

@@ -79,8 +79,15 @@ package enum DatasetFormat: String, CaseIterable, Sendable {
   }
 }
 
-/// The names in a header line; each must differ from the others.
+/// The names in a header line; each must differ from the others, and none may be longer than a
+/// name in a manifest.
 func columnNames(of header: Record, in file: InputFile) throws -> [String] {
+  for field in header.fields where field.range.count > JSONReader.nameByteLimit {
+    throw ShardsError(
+      place: "\(file.name):\(field.line):\(field.column)",
+      expected: "column names of at most \(JSONReader.nameByteLimit) bytes",
+      found: "\(field.range.count) bytes", remedy: "check that the first line is a header")
+  }
   let names = header.fields.indices.map { header.text($0) }
   var seen: Set<String> = []
   for (index, name) in names.enumerated() where !seen.insert(name).inserted {

@@ -81,6 +81,54 @@ import Testing
     }
   }
 
+  /// Comparing two strings that begin alike takes the square of the marks on their last character:
+  /// this one would take minutes.
+  @Test("A megabyte of combining marks in a key or a name is refused before it is compared")
+  func combiningMarks() throws {
+    let marks = String(repeating: "\u{301}\u{316}", count: 1 << 18)
+    let clock = ContinuousClock()
+    for text in [
+      #"{"a\#(marks)": 1}"#, #"{"files": [{"name": "a\#(marks)"}]}"#, #"{"format": "\#(marks)"}"#,
+    ] {
+      var message = ""
+      let time = clock.measure {
+        do { _ = try Manifest(bytes: Array(text.utf8), place: "m") } catch { message = "\(error)" }
+      }
+      #expect(message.contains("expected a name of at most 1024 bytes"))
+      #expect(time < .seconds(10))
+    }
+  }
+
+  @Test("Strings that are not compared may have any length, unless the reader bounds them")
+  func longStrings() throws {
+    let long = String(repeating: "x", count: 5000)
+    let bytes = Array(#"{"a": ["\#(long)"]}"#.utf8)
+    var json = JSONReader(bytes)
+    var values: [String] = []
+    try json.readObject { _, json in
+      try json.readArray { values.append(try $0.readString()) }
+    }
+    #expect(values == [long])
+    #expect {
+      try JSONReader.check(object: bytes)
+    } throws: {
+      ($0 as? JSONReader.Defect)?.found == "5000 bytes"
+    }
+    let key = String(repeating: "k", count: JSONReader.nameByteLimit)
+    try JSONReader.check(object: Array(#"{"\#(key)": "\#(key)"}"#.utf8))
+    #expect(throws: JSONReader.Defect.self) {
+      try JSONReader.check(object: Array(#"{"\#(key)k": 1}"#.utf8))
+    }
+  }
+
+  @Test("Keys that are equal but for their normal form are different keys")
+  func normalForms() throws {
+    try JSONReader.check(object: Array("{\"\u{e9}\": 1, \"e\u{301}\": 2}".utf8))
+    #expect(throws: JSONReader.Defect.self) {
+      try JSONReader.check(object: Array("{\"\u{e9}\": 1, \"\\u00e9\": 2}".utf8))
+    }
+  }
+
   @Test("40,000 seeded mutations of a manifest parse or throw, and never trap")
   func mutations() throws {
     let hash = String(repeating: "0a", count: 32)

@@ -110,6 +110,10 @@ import Testing
       problem: "1:8: expected each column name once, found `a` again",
       remedy: "rename one of the columns"),
     Case(
+      text: "text\t\(String(repeating: "a", count: 1025))\nx\t1\n",
+      problem: "1:6: expected column names of at most 1024 bytes, found 1025 bytes",
+      remedy: "check that the first line is a header"),
+    Case(
       name: "d.csv", text: ",text,a\n0,x,1\n",
       problem: "1: expected a name for every label column, found none for column 1",
       remedy: "name it, or name the label columns with --labels"),
