@@ -90,7 +90,8 @@ extension File {
     guard case .string(let width) = attribute.datatype, width > 0 else {
       throw attribute.mismatch("text of fixed length")
     }
-    guard attribute.count * width <= File.maximumAttributeBytes else {
+    let (bytes, overflow) = attribute.count.multipliedReportingOverflow(by: width)
+    guard !overflow, bytes <= File.maximumAttributeBytes else {
       throw attribute.mismatch("at most \(File.maximumAttributeBytes) bytes of text")
     }
     let id = attribute.handle.id
@@ -98,10 +99,10 @@ extension File {
       try check(attribute.place, "a type") { H5Aget_type(id) }, closer: H5Tclose)
     let typeID = type.id
     // Read in the file's own type: converted text would be cut or padded by the library.
-    var bytes = [UInt8](repeating: 0, count: attribute.count * width)
-    _ = try check(attribute.place, "a readable attribute") { H5Aread(id, typeID, &bytes) }
+    var content = [UInt8](repeating: 0, count: bytes)
+    _ = try check(attribute.place, "a readable attribute") { H5Aread(id, typeID, &content) }
     return try (0..<attribute.count).map { index throws(HDF5Error) in
-      let text = bytes[index * width..<(index + 1) * width].prefix { $0 != 0 }
+      let text = content[index * width..<(index + 1) * width].prefix { $0 != 0 }
       guard let text = String(validating: text, as: UTF8.self) else {
         throw attribute.mismatch("UTF-8")
       }

@@ -50,11 +50,15 @@ extension Dataset {
       try checkChunk(of: creationID, rank: shape.count, datatype, place)
     }
     // Every row that is declared must be stored; unwritten rows would read as zeros.
-    let declared = shape.reduce(datatype.bytes, *)
-    guard declared / maximumCompression <= storedBytes else {
+    // An element may have 2^32 bytes, and a shape 2^56 elements.
+    let elements = shape.reduce(1, *)
+    let (declared, overflow) = elements.multipliedReportingOverflow(by: datatype.bytes)
+    guard !overflow, declared / maximumCompression <= storedBytes else {
       throw HDF5Error(
-        place: place, expected: "\(declared) bytes of data", found: "\(storedBytes) stored",
-        remedy: "write the file again")
+        place: place,
+        expected: overflow
+          ? "\(elements) x \(datatype.bytes) bytes of data" : "\(declared) bytes of data",
+        found: "\(storedBytes) stored", remedy: "write the file again")
     }
   }
 
@@ -75,8 +79,11 @@ extension Dataset {
   ) throws(HDF5Error) {
     var chunk = [hsize_t](repeating: 0, count: rank)
     _ = try check(place, "a chunk shape") { H5Pget_chunk(creation, Int32(rank), &chunk) }
-    // The library itself keeps a chunk under 4 GiB, so this product cannot overflow.
-    let bytes = chunk.reduce(datatype.bytes) { $0 * Int($1) }
+    var bytes = datatype.bytes
+    for size in chunk {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: Int(clamping: size))
+      bytes = overflow ? .max : product
+    }
     guard bytes <= maximumChunkBytes else {
       throw HDF5Error(
         place: place, expected: "chunks of at most \(maximumChunkBytes) bytes",

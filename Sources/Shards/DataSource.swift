@@ -111,7 +111,8 @@ struct DataSource {
     guard try file.stringAttribute("format") == ShardFormat.name else { return nil }
     let found = try ShardFormat.readAttributes(of: file)
     guard (0...1 << 32).contains(found.rows), (0...1 << 48).contains(found.tokens),
-      found.description.maxLength > 0, !found.description.labelNames.isEmpty
+      (1...1 << 31).contains(found.description.maxLength),
+      !found.description.labelNames.isEmpty
     else {
       throw ShardsError(
         place: path, expected: "attributes with sizes and label names",

@@ -18,6 +18,7 @@ final class PaddedShard: ShardContent {
   private let file: File
 
   private static let cacheBytes = 1 << 20
+  private static let maximumLabels = 1 << 16
   /// Values of a dataset that are read at once while scanning.
   private static let blockElements = 1 << 20
 
@@ -42,6 +43,12 @@ final class PaddedShard: ShardContent {
       throw ShardsError(
         place: labels.place, expected: "[\(rows), labels]", found: "\(labels.shape)",
         remedy: "write a row of labels for each row of input_ids")
+    }
+    // Names are made up for as many columns as a compressed file of a few kilobytes can declare.
+    guard labels.shape[1] <= Self.maximumLabels else {
+      throw ShardsError(
+        place: labels.place, expected: "at most \(Self.maximumLabels) labels",
+        found: "\(labels.shape[1])", remedy: "write the rows along the first axis")
     }
     labelNames =
       try file.stringsAttribute("label_names")

@@ -81,10 +81,10 @@ extension ShardManifest {
       switch key {
       case "version", "max_length", "texts_per_row", "rows", "tokens":
         integers[key] = try json.readInteger()
-      case "task", "vocabulary_sha256": strings[key] = try json.readString()
+      case "task", "vocabulary_sha256": strings[key] = try json.readName()
       case "label_names":
         var names: [String] = []
-        try json.readArray { names.append(try $0.readString()) }
+        try json.readArray { names.append(try $0.readName()) }
         labelNames = names
       case "length_histogram":
         var counts: [Int] = []
@@ -104,7 +104,7 @@ extension ShardManifest {
       var strings: [String: String] = [:]
       try json.readObject { key, json in
         switch key {
-        case "name", "sha256": strings[key] = try json.readString()
+        case "name", "sha256": strings[key] = try json.readName()
         case "bytes", "rows", "tokens": integers[key] = try json.readInteger()
         default: try json.skipValue()
         }
@@ -129,7 +129,7 @@ extension ShardManifest {
       guard let maxLength = integers["max_length"], let rows = integers["rows"],
         let tokens = integers["tokens"], let vocabulary = strings["vocabulary_sha256"],
         let texts = integers["texts_per_row"], (1...2).contains(texts), !files.isEmpty,
-        !labelNames.isEmpty
+        !labelNames.isEmpty, (1...1 << 31).contains(maxLength)
       else {
         throw missing(
           place,
@@ -151,7 +151,8 @@ extension ShardManifest {
 
     private func missing(_ place: String, _ keys: String) -> ShardsError {
       ShardsError(
-        place: place, expected: "the keys \(keys)", found: "one that is absent or empty",
+        place: place, expected: "the keys \(keys)",
+        found: "one that is absent or empty, or out of range",
         remedy: "write the shards again")
     }
   }

@@ -16,6 +16,7 @@ import Testing
       ("group", "expected a dataset, found a group or a type"),
       ("scalar", "expected an array, found a single value"),
       ("declared-size", "expected 4398046511104 bytes of data, found 0 stored"),
+      ("declared-text", "expected 1125899906842624 x 65536 bytes of data, found 0 stored"),
       ("declared-chunk", "expected chunks of at most 268435456 bytes, found 2147483648"),
     ])
   func refused(name: String, reason: String) throws {

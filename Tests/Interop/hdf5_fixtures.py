@@ -39,6 +39,8 @@ def refused(folder):
         file["data"] = numpy.zeros(3, dtype=[("a", "int32"), ("b", "float32")])
     with h5py.File("declared-size.h5", "w") as file:
         file.create_dataset("data", (1 << 40,), "int32", chunks=(1024,), compression="gzip")
+    with h5py.File("declared-text.h5", "w") as file:
+        file.create_dataset("data", (1 << 50,), "S65536", chunks=(1024,))
     with h5py.File("declared-chunk.h5", "w") as file:
         file.create_dataset("data", (1 << 10,), "int32", maxshape=(None,), chunks=(1 << 29,))
     with h5py.File("numbers.h5", "w") as file:

@@ -50,9 +50,11 @@ import Testing
   func badFiles() throws {
     func found(
       _ name: String, ids: [Int32] = [1, 2], mask: [Int32] = [1, 1], labels: [Float] = [1],
-      names: [String]? = nil
+      labelCount: Int = 1, names: [String]? = nil
     ) throws -> String {
-      try write(to: folder(name), ids: ids, mask: mask, labels: labels, names: names)
+      try write(
+        to: folder(name), ids: ids, mask: mask, labels: labels, labelCount: labelCount,
+        names: names)
       let text = message { _ = try ShardFolder(path: folder(name)).read([0]) }
       return String(text.dropFirst(folder.path.count + 1))
     }
@@ -72,6 +74,11 @@ import Testing
         == "6.h5:/attention_mask: expected the shape [1, 2] of input_ids, found [2, 2]; "
         + "write both with the same rows and width")
     #expect(try found("7.h5", labels: [1, 0]).hasPrefix("7.h5:/labels: expected [1, labels]"))
+    #expect(
+      try found(
+        "9.h5", labels: [Float](repeating: 0, count: (1 << 16) + 1), labelCount: (1 << 16) + 1)
+        == "9.h5:/labels: expected at most 65536 labels, found 65537; "
+        + "write the rows along the first axis")
     let file = try File(creating: folder("8.h5"))
     var ids = try Dataset(
       creating: "input_ids", of: Float.self, rowShape: [2], chunkRows: 1, in: file)
@@ -88,9 +95,10 @@ import Testing
         .contains("/input_ids: expected a dataset, found none among [\"data\"]"))
   }
 
-  /// One row a pair of values, one label.
+  /// One row a pair of values.
   private func write(
-    to path: String, ids: [Int32], mask: [Int32], labels: [Float] = [1], names: [String]? = nil
+    to path: String, ids: [Int32], mask: [Int32], labels: [Float] = [1], labelCount: Int = 1,
+    names: [String]? = nil
   ) throws {
     let file = try File(creating: path)
     for (name, values) in [("input_ids", ids), ("attention_mask", mask)] {
@@ -100,7 +108,7 @@ import Testing
       try dataset.close()
     }
     var dataset = try Dataset(
-      creating: "labels", of: Float.self, rowShape: [1], chunkRows: 1, in: file)
+      creating: "labels", of: Float.self, rowShape: [labelCount], chunkRows: 1, in: file)
     try dataset.append(labels)
     try dataset.close()
     if let names { try file.writeAttribute("label_names", names) }

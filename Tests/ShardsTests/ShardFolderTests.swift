@@ -135,6 +135,10 @@ import Testing
       try resealed("\"rows\" : 20,\n  \"task\"", "\"rows\" : 21,\n  \"task\"")
         .contains("manifest.json: expected 21 rows"))
     #expect(try resealed("\"texts_per_row\" : 1", "\"texts\" : 1").contains("absent or empty"))
+    for length in ["0", "-1", "4611686018427387904"] {
+      let key = "\"max_length\" : "
+      #expect(try resealed(key, "\(key)\(length), \"was\" : ").contains("out of range"))
+    }
     #expect(try resealed("00000.h5", "../0000.h5").contains("plain file names"))
     #expect(try resealed("nothing", "nothing") == "")
   }
