@@ -46,7 +46,7 @@ let package = Package(
     module("HDF5", ["CHDF5"]),
     module("Manifests", [crypto]),
     module("Tokenizers", [crypto]),
-    module("Encoders", ["Kernels"]),
+    module("Encoders", ["Kernels", "Manifests"]),
     module("Shards", ["HDF5", "Manifests"]),
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),

@@ -1,3 +1,5 @@
+import Manifests
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -53,7 +55,7 @@ package enum JSONValue: Codable, Sendable, Equatable {
     case .bool(let value): "\(value)"
     case .integer(let value): "\(value)"
     case .number(let value): "\(value)"
-    case .string(let value): "\"\(value)\""
+    case .string(let value): quoted(value)
     case .array(let values): "an array of \(values.count)"
     case .object(let values): "an object of \(values.count) keys"
     }

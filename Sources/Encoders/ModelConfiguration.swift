@@ -1,3 +1,5 @@
+import Manifests
+
 #if canImport(FoundationEssentials)
   import FoundationEssentials
 #else
@@ -33,32 +35,30 @@ package struct ModelConfiguration: Sendable, Equatable {
 
   package var headWidth: Int { hiddenSize / headCount }
 
-  /// Reads `folder/config.json`.
+  /// Far above any real configuration: 65,536 labels of 100 bytes, named twice.
+  private static let byteLimit = 16 << 20
+
+  /// Reads `folder/config.json`, which must be a file of the folder itself.
   ///
   /// - Throws: `EncoderError` naming the file and key.
   package init(modelFolder folder: String) throws {
-    let path = folder + "/config.json"
-    let data: Data
+    let bytes: [UInt8]
     do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
+      bytes = try contents(
+        ofFile: containedFile("config.json", in: folder), limit: Self.byteLimit)
+    } catch let error as ManifestError {
       throw EncoderError(
-        path, expected: "a readable model configuration", found: "\(reason(error))",
+        error.place, expected: "a readable model configuration",
+        found: error.expected.hasPrefix("to ")
+          ? error.found : "\(error.found) instead of \(error.expected)",
         remedy: "point --model at a folder in Hugging Face's layout")
     }
-    try self.init(json: data, path: path)
+    try self.init(json: Data(bytes), path: folder + "/config.json")
   }
 
   /// - Parameter path: The file's name in errors.
   package init(json data: Data, path: String) throws {
-    let object: [String: JSONValue]
-    do {
-      object = try JSONDecoder().decode([String: JSONValue].self, from: data)
-    } catch {
-      throw EncoderError(
-        path, expected: "a JSON object", found: "\(data.count) bytes that are not one",
-        remedy: "fetch the file again")
-    }
+    let object = try Self.object(data, path)
     let keys = ConfigurationKeys(object: object, path: path)
     let modelType = try keys.string("model_type")
     guard modelType == "bert" else {
@@ -89,6 +89,23 @@ package struct ModelConfiguration: Sendable, Equatable {
     guard hiddenSize % headCount == 0 else {
       throw keys.wrong(
         "hidden_size", expected: "a multiple of num_attention_heads (\(headCount))",
+        remedy: "fetch the file again")
+    }
+  }
+
+  /// Strict about what Foundation's decoder lets pass: a key twice, deep nesting, strings that take
+  /// minutes to compare.
+  private static func object(_ data: Data, _ path: String) throws -> [String: JSONValue] {
+    do {
+      try JSONReader.check(object: Array(data))
+      return try JSONDecoder().decode([String: JSONValue].self, from: data)
+    } catch let defect as JSONReader.Defect {
+      throw EncoderError(
+        "\(path): byte \(defect.offset)", expected: defect.expected, found: defect.found,
+        remedy: "fetch the file again")
+    } catch {
+      throw EncoderError(
+        path, expected: "a JSON object", found: "\(data.count) bytes that are not one",
         remedy: "fetch the file again")
     }
   }
@@ -159,10 +176,4 @@ package struct ModelConfiguration: Sendable, Equatable {
 /// The Double whose shortest decimal is the Float's, so that 0.1 is written 0.1.
 private func shortest(_ value: Float) -> Double {
   Double("\(value)") ?? Double(value)
-}
-
-/// A message for a file that could not be read, without Foundation's wrapping.
-private func reason(_ error: any Error) -> String {
-  (error as? CocoaError).map { $0.code == .fileReadNoSuchFile ? "no such file" : "\($0)" }
-    ?? "\(error)"
 }

@@ -1,5 +1,6 @@
 import Encoders
 import Foundation
+import Glibc
 import Testing
 
 @Suite struct ModelConfigurationTests {
@@ -53,6 +54,20 @@ import Testing
     Bad(from: "\"num_hidden_layers\": 2", to: "\"num_hidden_layers\": 0", key: "num_hidden_layers"),
     Bad(from: "\"intermediate_size\": 64", to: "\"intermediate_size\": 1e30", key: "intermediate"),
     Bad(from: "\"bert\"", to: "\"gpt2\"", key: "model_type"),
+    Bad(
+      from: "\"num_hidden_layers\": 2", to: "\"num_hidden_layers\": 1000000000",
+      key: "num_hidden_layers"),
+    Bad(
+      from: "\"hidden_size\": 32", to: "\"hidden_size\": 1000000000000", key: "hidden_size"),
+    Bad(from: "\"vocab_size\": 97", to: "\"vocab_size\": 1000000000000", key: "vocab_size"),
+    Bad(
+      from: "\"max_position_embeddings\": 32", to: "\"max_position_embeddings\": 9999999999",
+      key: "max_position_embeddings"),
+    Bad(from: "\"bert\",", to: "\"bert\", \"num_labels\": 1000000000,", key: "num_labels"),
+    Bad(from: "\"bert\",", to: "\"bert\", \"type_vocab_size\": -1,", key: "type_vocab_size"),
+    Bad(
+      from: "\"num_attention_heads\": 4", to: "\"num_attention_heads\": 0",
+      key: "num_attention_heads"),
     Bad(from: "\"bert\",", to: "\"bert\", \"hidden_act\": \"relu\",", key: "hidden_act"),
     Bad(from: "\"bert\",", to: "\"bert\", \"id2label\": {\"1\": \"a\"},", key: "id2label"),
     Bad(
@@ -74,6 +89,60 @@ import Testing
   @Test("what is not a JSON object is refused", arguments: ["", "[]", "{", "null", "\u{0}"])
   func refusesOtherFiles(_ text: String) {
     #expect(throws: EncoderError.self) { try parse(text) }
+  }
+
+  @Test(
+    "what Foundation's decoder lets pass is refused with its place",
+    arguments: [
+      (#""vocab_size": 97"#, #""vocab_size": 97, "vocab_size": 98"#, "each key once"),
+      (#"[1, null, true]"#, #"{"a": 1, "a": 2}"#, "each key once"),
+      (#"[1, null, true]"#, String(repeating: "[", count: 100_000), "32 levels"),
+      (
+        #""bert""#, "\"\(String(repeating: "\u{301}\u{316}", count: 1 << 18))\"",
+        "a name of at most 1024 bytes"
+      ),
+    ])
+  func isStrict(from: String, to: String, expected: String) {
+    let error = #expect(throws: EncoderError.self) { try parse(minimal.replacing(from, with: to)) }
+    #expect(error?.place.hasPrefix("config.json: byte ") == true)
+    #expect(error?.expected.contains(expected) == true, "\(String(describing: error))")
+  }
+
+  @Test("what could steer a terminal is escaped in messages")
+  func escapes() {
+    let error = #expect(throws: EncoderError.self) {
+      try parse(minimal.replacing("\"bert\"", with: #""\u001b[2J\n""#))
+    }
+    #expect(error?.found == "`\\u{1b}[2J\\u{a}`")
+  }
+
+  @Test("config.json is a file of its folder, of a bounded size")
+  func refusesStrangeFiles() throws {
+    let folder = FileManager.default.temporaryDirectory
+      .appendingPathComponent("lockstep-config-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(
+      atPath: folder + "/model", withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let path = folder + "/model/config.json"
+    func message() -> String {
+      do { _ = try ModelConfiguration(modelFolder: folder + "/model") } catch { return "\(error)" }
+      return ""
+    }
+    #expect(message().hasPrefix("\(path): expected a readable model configuration, found No such"))
+    try Data(minimal.utf8).write(to: URL(fileURLWithPath: path))
+    #expect(message() == "")
+    try FileManager.default.moveItem(atPath: path, toPath: folder + "/outside.json")
+    try FileManager.default.createSymbolicLink(
+      atPath: path, withDestinationPath: "../outside.json")
+    #expect(message().contains("found a symbolic link to `../outside.json`"))
+    try FileManager.default.removeItem(atPath: path)
+    // Nobody writes to it: reading would wait for ever.
+    #expect(mkfifo(path, 0o600) == 0)
+    #expect(message().contains("found a named pipe"))
+    try FileManager.default.removeItem(atPath: path)
+    #expect(FileManager.default.createFile(atPath: path, contents: nil))
+    #expect(truncate(path, 1 << 40) == 0)
+    #expect(message().contains("found 1099511627776 bytes instead of at most 16777216 bytes"))
   }
 
   @Test("BERT-Base has 110 million parameters and BERT-Large 335 million")
