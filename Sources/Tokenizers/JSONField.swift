@@ -35,6 +35,20 @@ package struct JSONField {
     return members
   }
 
+  /// All members by their keys, in their order; none may come twice. For looking up more than a few of
+  /// them, which ``member(_:)`` searches for one by one.
+  package func memberFields() throws -> [(key: String, field: JSONField)] {
+    var seen: Set<[UInt8]> = []
+    return try members().map { member in
+      let field = JSONField(
+        file: file, path: path.isEmpty ? member.key : "\(path).\(member.key)", value: member.value)
+      guard seen.insert(Array(member.key.utf8)).inserted else {
+        throw field.failure("the key once", found: "it twice")
+      }
+      return (member.key, field)
+    }
+  }
+
   package func elements() throws -> [JSONField] {
     guard case .array(let elements) = value else { throw failure("an array") }
     return elements.enumerated().map {

@@ -64,6 +64,14 @@ package final class Tokenizer: Sendable {
         place: folder, expected: "added tokens with something left in normal form",
         found: "\"\(normalized[index].content)\"", remedy: "mark it as not normalized")
     }
+    // Normal forms can be several times as long as the tokens, whose length was checked.
+    let numBytes = patterns.reduce(0) { $0 + $1.count }
+    guard numBytes < ByteTrie.maxNodes else {
+      throw TokenizerError(
+        place: folder, expected: "added tokens of less than \(ByteTrie.maxNodes) bytes",
+        found: "\(numBytes) in normal form",
+        remedy: "take the tokenizer files of the pretrained model as they were published")
+    }
     normalizedMatcher = AddedTokenMatcher(tokens: normalized, patterns: patterns)
     normalForms = Dictionary(
       uniqueKeysWithValues: zip(

@@ -14,7 +14,16 @@ package struct TokenizerError: Error, CustomStringConvertible, Sendable, Equatab
     self.remedy = remedy
   }
 
+  /// One line; what could steer a terminal, as tokens of strange files may, is written as `\u{..}`.
   package var description: String {
-    "\(place): expected \(expected), found \(found); \(remedy)"
+    var text = ""
+    for scalar in "\(place): expected \(expected), found \(found); \(remedy)".unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
   }
 }

@@ -26,6 +26,7 @@ struct TokenizerFiles {
   }
 
   func readDefinition() throws -> TokenizerDefinition {
+    for name in Self.names { try ModelFile.requireContained(path(name), in: modelFolder) }
     if let field = try json("tokenizer.json") {
       return try TokenizerDefinition(tokenizerJSON: field)
     }

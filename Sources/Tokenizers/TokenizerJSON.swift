@@ -103,7 +103,9 @@ private struct TemplateReader {
     try field.requireType("TemplateProcessing", "BertProcessing", "RobertaProcessing")
     let type = try field.member("type").string()
     if type == "TemplateProcessing" {
-      let specials = try field.member("special_tokens")
+      let list = try field.member("special_tokens").memberFields()
+      let specials = Dictionary(
+        list.map { (Array($0.key.utf8), $0.field) }, uniquingKeysWith: { first, _ in first })
       return Template(
         single: try pieces(field.member("single"), specials, isPair: false),
         pair: try pieces(field.member("pair"), specials, isPair: true))
@@ -116,7 +118,7 @@ private struct TemplateReader {
   }
 
   private func pieces(
-    _ field: JSONField, _ specials: JSONField, isPair: Bool
+    _ field: JSONField, _ specials: [[UInt8]: JSONField], isPair: Bool
   ) throws -> [Template.Piece] {
     var pieces: [Template.Piece] = []
     for element in try field.elements() {
@@ -125,12 +127,16 @@ private struct TemplateReader {
       let typeID = UInt8(try content.member("type_id").integer(in: 0...255))
       let name = try content.member("id").string()
       if special.isNull {
-        guard name == "A" || name == "B" else {
+        guard name.hasSameBytes(as: "A") || name.hasSameBytes(as: "B") else {
           throw try content.member("id").failure("\"A\" or \"B\"")
         }
-        pieces.append(Template.Piece(content: name == "A" ? .first : .second, typeID: typeID))
+        let isFirst = name.hasSameBytes(as: "A")
+        pieces.append(Template.Piece(content: isFirst ? .first : .second, typeID: typeID))
       } else {
-        for id in try ids(ofSpecial: name, specials) {
+        guard let special = specials[Array(name.utf8)] else {
+          throw try content.member("id").failure("one of the template's special_tokens")
+        }
+        for id in try ids(of: special) {
           pieces.append(Template.Piece(content: .special(id), typeID: typeID))
         }
       }
@@ -145,9 +151,7 @@ private struct TemplateReader {
     return pieces
   }
 
-  private func ids(ofSpecial name: String, _ specials: JSONField) throws -> [Int32] {
-    let special = try specials.member(name)
-    if special.isNull { throw special.failure("the special token that the template uses") }
+  private func ids(of special: JSONField) throws -> [Int32] {
     let ids = try special.member("ids").elements()
     let tokens = try special.member("tokens").elements()
     guard ids.count == tokens.count else {

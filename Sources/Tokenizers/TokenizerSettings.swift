@@ -62,12 +62,14 @@ struct TokenizerSettings {
   func addedTokens(firstFreeID: Int, vocabularyID: (String) -> Int?) -> [AddedToken] {
     var tokens: [AddedToken] = []
     var freeID = firstFreeID
+    let specialNames = Set(special.map { Array($0.content.utf8) })
+    var names = Set(numbered.map { Array($0.content.utf8) })
     for var token in numbered {
-      token.isSpecial = token.isSpecial || special.contains { $0.isNamed(token.content) }
+      token.isSpecial = token.isSpecial || specialNames.contains(Array(token.content.utf8))
       if vocabularyID(token.content) == nil { freeID = max(freeID, Int(token.id) + 1) }
       tokens.append(token)
     }
-    for var token in special where !tokens.contains(where: { $0.isNamed(token.content) }) {
+    for var token in special where names.insert(Array(token.content.utf8)).inserted {
       if let id = vocabularyID(token.content) {
         token.id = Int32(id)
       } else {
@@ -91,10 +93,9 @@ struct TokenizerSettings {
 
   /// `{"30522": {"content": "[NEW]", "special": false, ..}}`
   private static func numbered(decoder: JSONField) throws -> [AddedToken] {
-    let tokens = try decoder.members().map { member in
-      let field = try decoder.member(member.key)
-      guard let id = Int32(member.key), (0..<maxID).contains(id) else {
-        throw field.failure("an id as the key", found: "\"\(member.key)\"")
+    let tokens = try decoder.memberFields().map { key, field in
+      guard let id = Int32(key), (0..<maxID).contains(id) else {
+        throw field.failure("an id as the key", found: "\"\(key)\"")
       }
       let special = try field.member("special").bool(default: false)
       return try AddedToken(field, id: id, isSpecial: special)
@@ -104,10 +105,9 @@ struct TokenizerSettings {
 
   /// `{"[NEW]": 30522}`
   private static func numbered(ids: JSONField) throws -> [AddedToken] {
-    let tokens = try ids.members().map { member in
-      let id = try ids.member(member.key).integer(in: 0...Int(maxID) - 1)
-      return AddedToken(
-        content: member.key, id: Int32(id), isSpecial: false, isNormalized: true)
+    let tokens = try ids.memberFields().map { key, field in
+      let id = try field.integer(in: 0...Int(maxID) - 1)
+      return AddedToken(content: key, id: Int32(id), isSpecial: false, isNormalized: true)
     }
     return tokens.sorted { $0.id < $1.id }
   }
@@ -158,8 +158,6 @@ extension AddedToken {
     }
     if content.isEmpty { throw field.failure("a token", found: "an empty one") }
   }
-
-  func isNamed(_ name: String) -> Bool { content.hasSameBytes(as: name) }
 }
 
 extension JSONField {

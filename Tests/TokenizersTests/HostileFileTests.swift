@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import Tokenizers
@@ -223,5 +224,87 @@ struct HostileFileTests {
       atPath: folder.path + "/tokenizer.json", withIntermediateDirectories: false)
     let error = #expect(throws: TokenizerError.self) { try Tokenizer(modelFolder: folder.path) }
     #expect(error?.found == "something that is not a regular file")
+  }
+
+  @Test("a file that is a link out of the folder, whether it would be read or only copied")
+  func linkOut() throws {
+    let files = FileManager.default
+    let outside = try TemporaryFolder()
+    try outside.copy(Fixture.path("uncased/tokenizer.json"), as: "tokenizer.json")
+    for name in ["tokenizer.json", "merges.txt"] {
+      let folder = try TemporaryFolder()
+      try folder.copy(Fixture.path("uncased/tokenizer.json"), as: "inner.json")
+      let link = folder.path + "/tokenizer.json"
+      try files.createSymbolicLink(atPath: link, withDestinationPath: "inner.json")
+      #expect(throws: Never.self) { try Tokenizer(modelFolder: folder.path) }
+      if name == "tokenizer.json" { try files.removeItem(atPath: link) }
+      try files.createSymbolicLink(
+        atPath: "\(folder.path)/\(name)", withDestinationPath: outside.path + "/tokenizer.json")
+      let error = #expect(throws: TokenizerError.self) { try Tokenizer(modelFolder: folder.path) }
+      #expect(error?.place == "\(folder.path)/\(name)")
+      #expect(error?.found == "a symbolic link out of it")
+    }
+  }
+
+  @Test("the links of Hugging Face's cache are followed")
+  func cacheLinks() throws {
+    let cache = try TemporaryFolder()
+    let files = FileManager.default
+    let snapshot = cache.path + "/models--a--b/snapshots/0123"
+    for folder in [snapshot, cache.path + "/models--a--b/blobs"] {
+      try files.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+    try cache.copy(Fixture.path("uncased/tokenizer.json"), as: "models--a--b/blobs/ffff")
+    try files.createSymbolicLink(
+      atPath: snapshot + "/tokenizer.json", withDestinationPath: "../../blobs/ffff")
+    #expect(throws: Never.self) { try Tokenizer(modelFolder: snapshot) }
+  }
+
+  @Test("a file that claims to be larger than any tokenizer is not read")
+  func oversized() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("", as: "tokenizer.json")
+    #expect(truncate(folder.path + "/tokenizer.json", 1 << 40) == 0)
+    let error = #expect(throws: TokenizerError.self) { try Tokenizer(modelFolder: folder.path) }
+    #expect(error?.expected == "at most 67108864 bytes")
+    #expect(error?.found == "1099511627776")
+  }
+
+  /// Looked up one by one, these took the square of their number: minutes.
+  @Test("100,000 added and special tokens are read in the time that their number takes")
+  func manyAddedTokens() throws {
+    let ids = 3..<100_003
+    let added = ids.map { "\"\($0)\": {\"content\": \"<\($0)>\", \"special\": true}" }
+    let special = ids.map { "\"<\($0)>\"" }
+    let folder = try TemporaryFolder()
+    try folder.write("[UNK]\n[CLS]\n[SEP]\n", as: "vocab.txt")
+    try folder.write(
+      "{\"added_tokens_decoder\": {\(added.joined(separator: ","))},"
+        + "\"pad_token\": null, \"mask_token\": null,"
+        + "\"additional_special_tokens\": [\(special.joined(separator: ","))]}",
+      as: "tokenizer_config.json")
+    var count = 0
+    let time = try ContinuousClock().measure {
+      count = try Tokenizer(modelFolder: folder.path).vocabularyCount
+    }
+    #expect(count == 100_003)
+    #expect(time < .seconds(20), "\(time)")
+  }
+
+  @Test("a key of added_tokens_decoder that comes twice")
+  func addedIDTwice() throws {
+    let error = try error(
+      ofVocabulary: Data("[UNK]\n[CLS]\n[SEP]\n".utf8),
+      config: #"{"added_tokens_decoder": {"3": {"content": "a"}, "3": {"content": "b"}}}"#)
+    #expect(error.place.hasSuffix("key added_tokens_decoder.3"))
+    #expect(error.found == "it twice")
+  }
+
+  @Test("a message is one line that does not steer a terminal")
+  func escapes() throws {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\u{1b}[2J\na\u{1b}[2J\n"
+    let error = try error(ofVocabulary: Data(vocabulary.utf8))
+    #expect(error.description.contains("token \"a\\u{1b}[2J\""))
+    #expect(!error.description.utf8.contains { $0 < 0x20 })
   }
 }
