@@ -1,4 +1,5 @@
 import Foundation
+import Manifests
 
 /// trainer_state.json of a checkpoint: Hugging Face's field names, and what an exact resume needs.
 package struct TrainerState: Codable, Sendable, Equatable {
@@ -88,15 +89,21 @@ extension TrainerState {
 }
 
 extension TrainerState {
-  /// - Throws: `TrainingError` naming the file and what it lacks.
+  /// Strict about what Foundation's decoder lets pass, and about values: a stranger's checkpoint
+  /// verifies against the stranger's manifest.
+  ///
+  /// - Throws: `TrainingError` naming the file and what it lacks, or the key and its value.
   package init(json data: Data, path: String) throws {
     do {
+      try JSONReader.check(object: Array(data))
       self = try JSONDecoder().decode(TrainerState.self, from: data)
     } catch {
       throw TrainingError(
-        .data, path, expected: "the trainer state that lockstep wrote", found: "\(error)",
+        .data, path, expected: "the trainer state that lockstep wrote", found: reason(error),
         remedy: "resume from another checkpoint")
     }
+    try checkRanges(path)
+    try trajectory.checkRanges(path)
   }
 
   /// Keys sorted: the same state gives the same bytes.
@@ -104,5 +111,99 @@ extension TrainerState {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(self)
+  }
+
+  /// Refuses a cursor that stands behind the last step of an epoch of `rows` rows.
+  ///
+  /// - Throws: `TrainingError` naming the step, the most there can be, and what to do.
+  package func requireCursor(inEpochOf rows: Int, path: String) throws {
+    let steps = (rows + trajectory.batchSize - 1) / trajectory.batchSize
+    guard cursor.step >= steps else { return }
+    throw TrainingError(
+      .data, "\(path): cursor.step",
+      expected: "a step below \(steps), as an epoch of \(rows) rows has", found: "\(cursor.step)",
+      remedy: "resume from another checkpoint")
+  }
+
+  private func checkRanges(_ path: String) throws {
+    let range = StateRange(path: path)
+    let steps = 0...1 << 31
+    try range.require("global_step", globalStep, in: steps)
+    try range.require("epoch", epoch, in: 0...0x1p31)
+    try range.require("max_steps", maxSteps, in: 0...1 << 52)
+    try range.require("num_train_epochs", numTrainEpochs, in: 1...1 << 20)
+    try range.require("train_batch_size", trainBatchSize, in: 1...1 << 20)
+    try range.require("best_global_step", bestGlobalStep, in: steps)
+    try range.require("cursor.epoch", cursor.epoch, in: steps)
+    try range.require("cursor.step", cursor.step, in: steps)
+    try range.require(
+      "evaluations_without_improvement", evaluationsWithoutImprovement, in: steps)
+    try range.require("loss_sum", lossSum, in: -0x1p1000...0x1p1000)
+    try range.require("loss_steps", lossSteps, in: steps)
+    try range.require("metrics_bytes", metricsBytes, in: 0...1 << 52)
+    try range.require("requested_max_steps", requestedMaxSteps, in: 1...1 << 31)
+  }
+}
+
+extension Trajectory {
+  /// The ranges that a command line's flags have to be in too.
+  fileprivate func checkRanges(_ path: String) throws {
+    let range = StateRange(path: path + ": trajectory", separator: ".")
+    try range.require("batch_size", batchSize, in: 1...1 << 20)
+    for (key, parts) in [
+      ("micro_batches", microBatches), ("requested_micro_batches", requestedMicroBatches ?? 1),
+    ] {
+      try range.require(key, parts, in: 1...1 << 16)
+      guard parts.nonzeroBitCount == 1 else {
+        throw range.failure(key, expected: "a power of two", found: "\(parts)")
+      }
+    }
+    try range.require("learning_rate", learningRate, in: 0...1e3)
+    try range.require("weight_decay", weightDecay, in: 0...1e3)
+    try range.require("warmup_ratio", warmupRatio, in: 0...1)
+    try range.require("max_grad_norm", maxGradNorm, in: 0...Double.greatestFiniteMagnitude)
+    try range.require("dropout", dropout, in: 0...0.999)
+  }
+}
+
+/// Checks of single values that name the key.
+private struct StateRange {
+  let path: String
+  var separator = ": "
+
+  func require<Value: Comparable>(
+    _ key: String, _ value: Value?, in range: ClosedRange<Value>
+  ) throws {
+    guard let value, !range.contains(value) else { return }
+    throw failure(
+      key, expected: "a value from \(range.lowerBound) to \(range.upperBound)", found: "\(value)")
+  }
+
+  func failure(_ key: String, expected: String, found: String) -> TrainingError {
+    TrainingError(
+      .data, path + separator + key, expected: expected, found: found,
+      remedy: "resume from another checkpoint")
+  }
+}
+
+/// What a decoder says, in one line.
+private func reason(_ error: any Error) -> String {
+  func place(_ path: [any CodingKey]) -> String {
+    path.map(\.stringValue).joined(separator: ".")
+  }
+  return switch error {
+  case let defect as JSONReader.Defect:
+    "\(defect.found) instead of \(defect.expected) at byte \(defect.offset)"
+  case DecodingError.keyNotFound(let key, let context):
+    "no \(quoted(place(context.codingPath + [key])))"
+  case DecodingError.typeMismatch(let type, let context),
+    DecodingError.valueNotFound(let type, let context):
+    "\(quoted(place(context.codingPath))) that is no \(type)"
+  case DecodingError.dataCorrupted(let context):
+    // The text is valid JSON, as was checked; without a path, a number does not fit its type.
+    context.codingPath.isEmpty
+      ? "a number with a fraction, a sign or a size that its key cannot have"
+      : "\(quoted(place(context.codingPath))) of another value"
+  default: quoted("\(error)")
   }
 }

@@ -176,6 +176,30 @@ import Testing
       job in
       try job.editConfiguration { $0.replacing("\"bert\"", with: "\"xlnet\"") }
     },
+    Job("10^9 layers", naming: ["config.json", "num_hidden_layers", "1000000000"]) { job in
+      try job.editConfiguration {
+        $0.replacing("\"num_hidden_layers\" : 2", with: "\"num_hidden_layers\" : 1000000000")
+      }
+    },
+    Job("more layers than the weights have", naming: ["layer.2.", "no such tensor"]) { job in
+      try job.editConfiguration {
+        $0.replacing("\"num_hidden_layers\" : 2", with: "\"num_hidden_layers\" : 1024")
+      }
+    },
+    Job("10^12 hidden", naming: ["config.json", "hidden_size", "1000000000000"]) { job in
+      try job.editConfiguration {
+        $0.replacing("\"hidden_size\" : 24", with: "\"hidden_size\" : 1000000000000")
+      }
+    },
+    Job("a key of config.json twice", naming: ["config.json: byte", "`hidden_size` again"]) { job in
+      try job.editConfiguration {
+        $0.replacing("\"hidden_size\" : 24", with: "\"hidden_size\" : 24, \"hidden_size\" : 12")
+      }
+    },
+    Job("a tokenizer's file that is a link out", naming: ["merges.txt", "symbolic link"]) { job in
+      try FileManager.default.createSymbolicLink(
+        atPath: job.model + "/merges.txt", withDestinationPath: job.folder.path + "/table.txt")
+    },
     Job("an output that cannot be written", naming: ["table.txt"]) { job in
       // A file stands where the run folder's parent should be.
       try job.useOutput(job.folder.path + "/table.txt/run")
