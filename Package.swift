@@ -10,7 +10,11 @@ import PackageDescription
 #endif
 let strict: [SwiftSetting] =
   Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
-let settings = cpuFlags + strict
+// Tests/Fuzz/run alone sets this variable: the modules then count the edges that an input reaches,
+// and the package has one more program, whose main function is libFuzzer's.
+let isFuzzed = Context.environment["LOCKSTEP_FUZZ"] != nil
+let fuzzFlags = ["-sanitize=fuzzer,address"]
+let settings = cpuFlags + strict + (isFuzzed ? [.unsafeFlags(fuzzFlags)] : [])
 
 let argumentParser: Target.Dependency =
   .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -76,4 +80,15 @@ let package = Package(
       swiftSettings: settings),
     tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints", "Manifests"]),
   ]
+    + (isFuzzed
+      ? [
+        .executableTarget(
+          name: "fuzz",
+          dependencies: [
+            "Checkpoints", "Collectives", "Encoders", "Manifests", "Shards", "Tokenizers",
+            "Training",
+          ], path: "Tests/Fuzz", exclude: ["run"],
+          swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])],
+          linkerSettings: [.unsafeFlags(fuzzFlags + ["-use-ld=lld"])])
+      ] : [])
 )
