@@ -14,16 +14,23 @@ package struct TokenizerError: Error, CustomStringConvertible, Sendable, Equatab
     self.remedy = remedy
   }
 
-  /// One line; what could steer a terminal, as tokens of strange files may, is written as `\u{..}`.
+  /// One line; what could steer a terminal, as tokens of strange files may, is written as `\u{..}`,
+  /// and long parts are cut.
   package var description: String {
+    "\(shown(place)): expected \(shown(expected)), found \(shown(found)); \(remedy)"
+  }
+
+  /// Counted in scalars: a single character of a strange file can have millions.
+  private func shown(_ part: String) -> String {
+    let scalars = part.unicodeScalars
     var text = ""
-    for scalar in "\(place): expected \(expected), found \(found); \(remedy)".unicodeScalars {
+    for scalar in scalars.prefix(1000) {
       switch scalar.properties.generalCategory {
       case .control, .format, .lineSeparator, .paragraphSeparator:
         text += "\\u{\(String(scalar.value, radix: 16))}"
       default: text.unicodeScalars.append(scalar)
       }
     }
-    return text
+    return scalars.count > 1000 ? text + "…" : text
   }
 }

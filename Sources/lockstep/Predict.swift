@@ -1,6 +1,7 @@
 import ArgumentParser
 import Encoders
 import Foundation
+import Manifests
 import Tokenizers
 import Training
 
@@ -111,7 +112,7 @@ private struct PredictionOutput {
       }
       let chosen = names.indices.filter { scores[$0] >= threshold }
       if format == .text {
-        let labels = chosen.map { names[$0] + String(format: " %.2f", scores[$0]) }
+        let labels = chosen.map { printable(names[$0]) + String(format: " %.2f", scores[$0]) }
         print((labels.isEmpty ? "none" : labels.joined(separator: ", ")) + "\t" + text)
       } else {
         if format == .json { print(count == 0 ? "[" : ",", terminator: "") }

@@ -307,4 +307,13 @@ struct HostileFileTests {
     #expect(error.description.contains("token \"a\\u{1b}[2J\""))
     #expect(!error.description.utf8.contains { $0 < 0x20 })
   }
+
+  @Test("a message about a token of a million marks is short")
+  func longTokens() throws {
+    let token = "a" + String(repeating: "\u{301}", count: 1 << 20)
+    let error = try error(
+      ofVocabulary: Data("[UNK]\n[CLS]\n[SEP]\n\(token)\n\(token)\n".utf8))
+    #expect(error.found == "it twice")
+    #expect(error.description.unicodeScalars.count < 3000)
+  }
 }
