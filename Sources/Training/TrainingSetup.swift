@@ -165,6 +165,7 @@ extension TrainingSetup {
       }
       try resumed?.trajectory.check(
         against: options, trainSHA256: train.manifestSHA256, vocabularySHA256: vocabularySHA256)
+      try resumed?.requireCursor(inEpochOf: train.rows, path: "trainer_state.json")
       var trajectory =
         resumed?.trajectory
         ?? Trajectory(

@@ -11,6 +11,7 @@ import Testing
     ("trainer_state.json", #""metrics_bytes" : "#, #""metrics_bytes" : -"#, ["metrics_bytes"]),
     ("trainer_state.json", #""batch_size" : 6"#, #""batch_size" : 0"#, ["batch_size"]),
     ("trainer_state.json", #""step" : 2"#, #""step" : -2"#, ["cursor.step"]),
+    ("trainer_state.json", #""step" : 2"#, #""step" : 4"#, ["cursor.step", "below 4"]),
     ("trainer_state.json", #""epoch" : 0"#, #""epoch" : -1"#, ["epoch"]),
     ("trainer_state.json", #""seed" : 42"#, #""seed" : 42, "seed" : 43"#, ["`seed` again"]),
     ("config.json", #""hidden_size" : 24"#, #""hidden_size" : 48"#, ["safetensors", "shape"]),
