@@ -1,5 +1,8 @@
 #pragma once
 #include <cblas.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // What the vector kernels need from the CPU and Swift's standard library does not offer.
 
@@ -29,4 +32,12 @@ typedef float lockstep_float8 __attribute__((ext_vector_type(8)));
 static inline __attribute__((always_inline)) lockstep_float8 lockstep_square_root(
     lockstep_float8 x) {
   return __builtin_elementwise_sqrt(x);
+}
+
+/// Lets the calling thread run on every core that the process's cpuset has, wherever the launcher has
+/// bound the process to. Returns 0, or -1 where that is refused.
+static inline int lockstep_unbind_thread(void) {
+  unsigned long all[1024 / sizeof(unsigned long)];
+  memset(all, 0xff, sizeof all);
+  return (int)syscall(SYS_sched_setaffinity, 0, sizeof all, all);
 }

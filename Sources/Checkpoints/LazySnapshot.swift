@@ -121,7 +121,8 @@ package final class LazySnapshot: @unchecked Sendable {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0)
     guard let base, base != MAP_FAILED else { return nil }
-    madvise(base, size, Int32(MADV_HUGEPAGE))
+    // Not huge pages: where memory is full of file pages, as after a save, the kernel compacts it first,
+    // which was measured at ten times the time of small pages.
     return UnsafeMutableRawBufferPointer(start: base, count: size)
   }
 

@@ -4,6 +4,10 @@ import Glibc
 /// OpenBLAS's name for the processor that its kernels were chosen for, e.g. `Zen`.
 package func coreType() -> String { String(cString: openblas_get_corename()) }
 
+/// Lets the calling thread run on any core, for work beside that of a rank bound to its own: on a core
+/// that is idle if there is one. Where the system refuses, the thread stays where it is.
+package func unbindThread() { _ = lockstep_unbind_thread() }
+
 /// What the build was compiled for and this processor lacks: its first such instruction would end
 /// the process without a word. Empty where that cannot be told.
 package func missingProcessorFeatures() -> [String] {

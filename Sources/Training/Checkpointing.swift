@@ -71,9 +71,10 @@ final class Checkpointing {
     var state = state
     correctBest(in: &state)
     do {
-      state.metricsBytes = try run.flushMetrics()
+      let metrics = try run.writeWaitingMetrics()
+      state.metricsBytes = metrics.bytes
       let snapshot = LazySnapshot(of: replica.savedArenas)
-      let thread = try startWriting(state, snapshot)
+      let thread = try startWriting(state, snapshot, syncMetrics: metrics.sync)
       current = Save(state: state, snapshot: snapshot, thread: thread, start: start)
       block(since: start)
     } catch {
@@ -184,7 +185,7 @@ extension Checkpointing {
   }
 
   private func startWriting(
-    _ state: TrainerState, _ snapshot: LazySnapshot
+    _ state: TrainerState, _ snapshot: LazySnapshot, syncMetrics: MetricsLog.Sync?
   ) throws -> BackgroundSave<Saved> {
     let layout = replica.model.layout
     func views(_ arena: Arena) -> [TensorView] {
@@ -206,7 +207,11 @@ extension Checkpointing {
     let known = verifiedSteps.union([step])
     let reserves = options.saveMode == .async
     return BackgroundSave { progress in
-      if reserves { snapshot.reserve() }
+      if reserves {
+        unbindThread()
+        snapshot.reserve()
+      }
+      try syncMetrics?()
       let receipt = try writeCheckpoint(
         contents, to: folder.checkpointPath(step: step), replacing: true, progress: progress)
       try folder.point(.last, atStep: step)

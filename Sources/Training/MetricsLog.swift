@@ -4,7 +4,7 @@ import Glibc
 /// metrics.jsonl: one JSON object a line, in the order of events.
 ///
 /// A line that cannot be written, because the disk is full for a while, is kept and written with the
-/// next one. ``flush()`` says how much is durable, which is what a checkpoint counts on.
+/// next one. A checkpoint records the length that ``writeWaiting()`` gives, and makes it durable.
 final class MetricsLog {
   private let path: String
   private let descriptor: Int32
@@ -44,15 +44,29 @@ final class MetricsLog {
     }
   }
 
-  /// Writes what is waiting and makes the file durable.
+  /// Writes what is waiting, not yet durably: see ``Sync``.
   ///
-  /// - Returns: its length in bytes.
+  /// - Returns: the file's length in bytes.
   /// - Throws: `TrainingError` naming the file; nothing is lost by that.
-  func flush() throws -> Int {
+  func writeWaiting() throws -> Int {
     try write()
-    guard fsync(descriptor) == 0 else { throw unwritable(path) }
     return length
   }
+
+  /// Makes durable what was written, from any thread: on a busy disk that takes its time.
+  struct Sync: Sendable {
+    fileprivate let path: String
+    fileprivate let descriptor: Int32
+
+    /// To be called while the log is open.
+    ///
+    /// - Throws: `TrainingError` naming the file.
+    func callAsFunction() throws {
+      guard fsync(descriptor) == 0 else { throw unwritable(path) }
+    }
+  }
+
+  var sync: Sync { Sync(path: path, descriptor: descriptor) }
 
   private func write() throws {
     while !unwritten.isEmpty {

@@ -43,10 +43,12 @@ package final class OpenRun {
     return metrics?.isBehind ?? false
   }
 
-  /// Makes metrics.jsonl durable.
+  /// Writes the lines that wait for room.
   ///
-  /// - Returns: Its length in bytes.
-  package func flushMetrics() throws -> Int { try metrics?.flush() ?? 0 }
+  /// - Returns: The length of metrics.jsonl in bytes, and what makes it durable, on any thread.
+  func writeWaitingMetrics() throws -> (bytes: Int, sync: MetricsLog.Sync?) {
+    (try metrics?.writeWaiting() ?? 0, metrics?.sync)
+  }
 
   /// Replaces RUN/run.json.
   package func writeConfiguration(_ configuration: some Encodable) throws {

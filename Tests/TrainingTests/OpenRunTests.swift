@@ -26,7 +26,7 @@ import Testing
     let run = try OpenRun(path: path)
     try run.openMetrics(keeping: 0)
     try run.append(["event": "one"])
-    let known = try run.flushMetrics()
+    let known = try run.writeWaitingMetrics().bytes
     try run.append(["event": "lost"])
     try run.openMetrics(keeping: known)
     try run.append(["event": "two"])
