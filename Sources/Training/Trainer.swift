@@ -84,6 +84,16 @@ package final class Trainer {
       report.say("nothing to do: step \(state.globalStep) of \(state.maxSteps) is done")
       return Outcome(isFinished: true, checkpoint: try checkpointing?.bestPath(), metrics: nil)
     }
+    do {
+      return try runSteps()
+    } catch {
+      // A save that is under way is of a step that was good. Its own failure has been told.
+      try? checkpointing?.finish()
+      throw error
+    }
+  }
+
+  private func runSteps() throws -> Outcome {
     let resumedSteps = state.globalStep
     let start = ContinuousClock.now
     evaluationClock = start

@@ -280,8 +280,11 @@ import Testing
     let last = try #require(steps.last?["step"] as? Int)
     #expect(result.errors.contains("step \(last + 1), rows "), "\(result.errors)")
     #expect(result.errors.contains("first bad tensor "), "\(result.errors)")
-    // The steps before it are saved and whole.
+    // The steps before it are saved and whole, the one being written then included.
     #expect(try Program.run(["verify", job.folder.path + "/run"]).status == 0)
+    let newest = try FileManager.default.destinationOfSymbolicLink(
+      atPath: job.folder.path + "/run/last")
+    #expect(newest == "checkpoint-\(last)")
   }
 
   @Test("a damaged older checkpoint does not count for --keep, and is set aside by name")
