@@ -36,8 +36,13 @@ package struct RunFolder: Sendable {
     }.sorted { $0.step > $1.step }
   }
 
+  /// Whether checkpoints were set aside here.
+  package func hasRejected() throws -> Bool {
+    try entries(ofFolder: path).contains { $0.name.hasPrefix("rejected-") }
+  }
+
   /// Renames a checkpoint that does not verify to `rejected-STEP`, or `rejected-STEP-n` where there is
-  /// one already.
+  /// one already, and removes the links that point at it.
   /// - Returns: its new path.
   package func setAside(_ checkpoint: RunCheckpoint) throws -> String {
     let taken = Set(try entries(ofFolder: path).map(\.name))
@@ -48,6 +53,10 @@ package struct RunFolder: Sendable {
       throw CheckpointError(
         place: checkpoint.path, expected: "to rename it to \(free)",
         found: String(cString: strerror(errno)), remedy: "check the permissions of the folder")
+    }
+    for link in Link.allCases
+    where linkTarget("\(path)/\(link.rawValue)") == Self.name(checkpoint.step) {
+      unlink("\(path)/\(link.rawValue)")
     }
     return free
   }

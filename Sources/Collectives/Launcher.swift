@@ -51,8 +51,8 @@ struct Launcher: Equatable {
 /// Sees to it that the launcher ends too, some seconds from now, should it not have done so by itself.
 ///
 /// Open MPI's mpirun ends the ranks that it can reach, then waits for the node that has vanished: by
-/// TCP's limits, a quarter of an hour, in which it holds the job's nodes. A shell in a session of its
-/// own outlives the ranks and ends their parent, which is mpirun or its daemon.
+/// TCP's limits, a quarter of an hour, in which it holds the job's nodes. A shell in a process
+/// group of its own outlives the ranks and ends their parent, which is mpirun or its daemon.
 func endLauncher(afterSeconds seconds: Int) {
   let parent = getppid()
   guard parent > 1 else { return }

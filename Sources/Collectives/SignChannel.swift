@@ -3,7 +3,7 @@ import COpenMPI
 /// Carries ``RankSign``s: from every rank to rank 0, and from rank 0 to every rank.
 ///
 /// Messages are short enough to be sent without the receiver's help, so sending never waits. A peer
-/// that has not taken the last message yet is sent no other.
+/// to which the last message has not left yet is sent no other.
 final class SignChannel {
   /// The ranks that this one sends to and hears from.
   let peers: [Int]

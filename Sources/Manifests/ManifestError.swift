@@ -7,12 +7,23 @@ package struct ManifestError: Error, CustomStringConvertible, Sendable, Equatabl
   package let expected: String
   package let found: String
   package let remedy: String
+  /// errno of a system call that failed; nil when it is the content that is wrong.
+  package let systemCode: Int32?
 
-  package init(place: String, expected: String, found: String, remedy: String) {
+  package init(
+    place: String, expected: String, found: String, remedy: String, systemCode: Int32? = nil
+  ) {
+    self.systemCode = systemCode
     self.place = place
     self.expected = expected
     self.found = found
     self.remedy = remedy
+  }
+
+  /// Whether another attempt may succeed, since the file is there but the system did not give it.
+  package var mayPass: Bool {
+    guard let systemCode else { return false }
+    return ![ENOENT, ENOTDIR, ELOOP].contains(systemCode)
   }
 
   package var description: String {
@@ -25,7 +36,7 @@ package struct ManifestError: Error, CustomStringConvertible, Sendable, Equatabl
   static func system(_ path: String, _ expected: String, code: Int32 = errno) -> ManifestError {
     ManifestError(
       place: path, expected: expected, found: String(cString: strerror(code)),
-      remedy: remedy(for: code))
+      remedy: remedy(for: code), systemCode: code)
   }
 
   private static func remedy(for code: Int32) -> String {

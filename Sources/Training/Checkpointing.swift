@@ -65,7 +65,9 @@ final class Checkpointing {
 
   /// Begins to save the replica as `checkpoint-STEP`, once the save before has ended. With
   /// `--save-mode sync` it has ended on return.
-  func begin(_ state: TrainerState) {
+  ///
+  /// - Parameter prunes: whether old checkpoints go afterwards, those of earlier jobs verified first.
+  func begin(_ state: TrainerState, prunes: Bool) {
     awaitWriter()
     let start = ContinuousClock.now
     var state = state
@@ -74,7 +76,8 @@ final class Checkpointing {
       let metrics = try run.writeWaitingMetrics()
       state.metricsBytes = metrics.bytes
       let snapshot = LazySnapshot(of: replica.savedArenas)
-      let thread = try startWriting(state, snapshot, syncMetrics: metrics.sync)
+      let thread = try startWriting(
+        state, snapshot, syncMetrics: metrics.sync, prunes: prunes)
       current = Save(state: state, snapshot: snapshot, thread: thread, start: start)
       block(since: start)
     } catch {
@@ -88,12 +91,13 @@ final class Checkpointing {
   func parametersWillChange() {
     guard let save = current else { return }
     let start = ContinuousClock.now
+    // Time of the step that this is a part of, so it is not counted again as a wait.
+    defer { current?.blocked += ContinuousClock.now - start }
     let pool = replica.pool
     let hasRoom = save.snapshot.detach { blocks, body in
       pool.run(blocks) { block, _ in body(block) }
     }
-    current?.blocked += ContinuousClock.now - start
-    if !hasRoom { awaitWriter() }
+    if !hasRoom { awaitResult() }
   }
 
   /// Notes that a step was taken, and a save that has ended meanwhile.
@@ -130,8 +134,7 @@ extension Checkpointing {
 
   private struct Saved: Sendable {
     let receipt: CheckpointReceipt
-    let verifiedSteps: Set<Int>
-    let warnings: [String]
+    let pruning: Pruning
   }
 
   /// Time outside of steps for which training stood still for the save under way.
@@ -144,6 +147,12 @@ extension Checkpointing {
   /// Waits for the save under way, if any.
   private func awaitWriter() {
     let start = ContinuousClock.now
+    awaitResult()
+    block(since: start)
+    collect()
+  }
+
+  private func awaitResult() {
     var bytesDone = 0
     while let save = current, save.thread.result == nil {
       usleep(2000)
@@ -151,8 +160,6 @@ extension Checkpointing {
       if save.thread.bytesDone == bytesDone { communicator.waited() } else { communicator.worked() }
       bytesDone = save.thread.bytesDone
     }
-    block(since: start)
-    collect()
   }
 
   private func collect() {
@@ -162,9 +169,12 @@ extension Checkpointing {
     switch result {
     case .success(let saved):
       lastError = nil
-      verifiedSteps = saved.verifiedSteps
+      verifiedSteps = saved.pruning.verified
+      // A best checkpoint that turned out to be damaged is none.
+      failedSteps.formUnion(saved.pruning.rejected)
+      if let best = savedBest, failedSteps.contains(best.globalStep) { savedBest = nil }
       if save.state.bestGlobalStep == save.state.globalStep { savedBest = save.state.best }
-      for warning in saved.warnings { report.warn(warning) }
+      for warning in saved.pruning.warnings { report.warn(warning) }
       let record = CheckpointRecord(
         event: "checkpoint", step: save.state.globalStep,
         path: "checkpoint-\(save.state.globalStep)", bytes: saved.receipt.bytes,
@@ -185,7 +195,7 @@ extension Checkpointing {
   }
 
   private func startWriting(
-    _ state: TrainerState, _ snapshot: LazySnapshot, syncMetrics: MetricsLog.Sync?
+    _ state: TrainerState, _ snapshot: LazySnapshot, syncMetrics: MetricsLog.Sync?, prunes: Bool
   ) throws -> BackgroundSave<Saved> {
     let layout = replica.model.layout
     func views(_ arena: Arena) -> [TensorView] {
@@ -216,36 +226,51 @@ extension Checkpointing {
         contents, to: folder.checkpointPath(step: step), replacing: true, progress: progress)
       try folder.point(.last, atStep: step)
       if isBest { try folder.point(.best, atStep: step) }
-      let (verified, warnings) = prune(folder, keeping: keep, verified: known, progress)
-      return Saved(receipt: receipt, verifiedSteps: verified, warnings: warnings)
+      var pruning = Pruning(verified: known)
+      if prunes { pruning.apply(to: folder, keeping: keep, progress) }
+      return Saved(receipt: receipt, pruning: pruning)
     }
   }
 }
 
-/// Removes what `--keep` does not keep, after a save is committed. Checkpoints of earlier jobs are
-/// verified first, and set aside when they are damaged: they must not count.
-///
-/// - Parameter verified: steps of checkpoints known to be good.
-/// - Returns: those steps and the ones found to be good, and what to tell the user.
-private func prune(
-  _ folder: RunFolder, keeping count: Int, verified: Set<Int>, _ progress: (Int) -> Void
-) -> (verified: Set<Int>, warnings: [String]) {
-  var (verified, warnings) = (verified, [String]())
-  do {
-    for candidate in try folder.checkpoints() where !verified.contains(candidate.step) {
-      do {
-        try Checkpoint(path: candidate.path).verify(progress: progress)
-        verified.insert(candidate.step)
-      } catch {
-        let place = try folder.setAside(candidate)
-        warnings.append("\(candidate.path) does not verify and is now \(place): \(error)")
+/// The removal of what `--keep` does not keep, after a save is committed.
+private struct Pruning: Sendable {
+  /// Steps of checkpoints known to be good.
+  private(set) var verified: Set<Int>
+  /// Steps of those found to be damaged.
+  private(set) var rejected: [Int] = []
+  /// What to tell the user.
+  private(set) var warnings: [String] = []
+
+  init(verified: Set<Int>) { self.verified = verified }
+
+  /// Checkpoints of earlier jobs are verified first: damaged ones must not count, and are set aside.
+  /// One that cannot be read just now neither counts nor goes.
+  mutating func apply(to folder: RunFolder, keeping count: Int, _ progress: (Int) -> Void) {
+    do {
+      for candidate in try folder.checkpoints() where !verified.contains(candidate.step) {
+        try verify(candidate, in: folder, progress)
       }
+      try folder.removeOldCheckpoints(keeping: count) { [verified] in verified.contains($0.step) }
+    } catch {
+      warnings.append("old checkpoints stay: \(error)")
     }
-    try folder.removeOldCheckpoints(keeping: count)
-  } catch {
-    warnings.append("old checkpoints stay: \(error)")
   }
-  return (verified, warnings)
+
+  private mutating func verify(
+    _ candidate: RunCheckpoint, in folder: RunFolder, _ progress: (Int) -> Void
+  ) throws {
+    do {
+      try Checkpoint(path: candidate.path).verify(progress: progress)
+      verified.insert(candidate.step)
+    } catch let error as ManifestError where error.mayPass {
+      warnings.append("\(candidate.path) cannot be verified: \(error)")
+    } catch {
+      let place = try folder.setAside(candidate)
+      rejected.append(candidate.step)
+      warnings.append("\(candidate.path) does not verify and is now \(place): \(error)")
+    }
+  }
 }
 
 extension Checkpoint {

@@ -39,9 +39,3 @@ package struct Deadline: Sendable, Equatable {
   /// Negative once it has passed.
   var remaining: Duration { .seconds(end - Date().timeIntervalSince1970) }
 }
-
-/// Thrown out of work that a request to stop cuts short; nothing is lost by it.
-struct Interrupted: Error, CustomStringConvertible {
-  /// For what comes before the first step; later the trainer says more.
-  let description = "stopped before the first step; run the same command again"
-}

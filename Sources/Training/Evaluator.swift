@@ -10,15 +10,22 @@ package final class Evaluator {
   private let parameters: Arena
   private let activations: Activations
   private let pool: ThreadPool
+  private let layerDone: () -> Void
 
   /// Rows of one forward pass.
   private static let batchSize = 32
 
-  /// - Parameter parameters: `model.layout.count` floats, read only.
-  package init(model: SequenceClassifier, parameters: Arena, pool: ThreadPool) {
+  /// - Parameters:
+  ///   - parameters: `model.layout.count` floats, read only.
+  ///   - layerDone: Called after every layer of every batch.
+  package init(
+    model: SequenceClassifier, parameters: Arena, pool: ThreadPool,
+    layerDone: @escaping () -> Void = {}
+  ) {
     self.model = model
     self.parameters = parameters
     self.pool = pool
+    self.layerDone = layerDone
     activations = Activations(model.configuration, isTraining: false, threads: pool.threads)
   }
 
@@ -27,7 +34,7 @@ package final class Evaluator {
   /// - Throws: `EncoderError` for a batch that the model cannot take.
   package func logits(_ batch: PackedBatch) throws -> [Float] {
     try batch.check(against: model.configuration)
-    model.forward(batch, parameters.base, activations, dropout: nil, pool)
+    model.forward(batch, parameters.base, activations, dropout: nil, pool, progress: layerDone)
     let count = batch.sequenceCount * model.configuration.labelNames.count
     let logits = Array(UnsafeBufferPointer(start: activations.logits, count: count))
     if let bad = logits.firstIndex(where: { !$0.isFinite }) {

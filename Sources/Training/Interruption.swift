@@ -44,6 +44,12 @@ package struct Interruption: Sendable {
   }
 }
 
+/// Thrown out of work that a request to stop cuts short; nothing is lost by it.
+struct Interrupted: Error, CustomStringConvertible {
+  /// For what comes before the first step; later the trainer says more.
+  let description = "stopped before the first step; run the same command again"
+}
+
 // A handler has no context to find its flag by: these are the only globals of the module.
 private nonisolated(unsafe) var signalReceived: sig_atomic_t = 0
 /// Milliseconds of the monotonic clock.
@@ -55,8 +61,9 @@ private func noteSignal(_ signal: Int32) {
   clock_gettime(CLOCK_MONOTONIC, &now)
   let milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1_000_000
   if signalReceived == 0 {
-    signalReceived = signal
+    // In this order: another thread may be handling another signal.
     signalTime = milliseconds
+    signalReceived = signal
   } else if milliseconds - signalTime > 1000 {
     _exit(128 + signal)
   }

@@ -36,6 +36,8 @@ package final class Trainer {
   private let schedule: LearningRateSchedule
   private var order: EpochOrder?
   private var savedState: TrainerState?
+  /// Whether this job has done anything that the next one need not do again.
+  private var hasTakenStep = false
   private var hasWarnedOfFullDisk = false
 
   /// Opens everything that the run needs; a collective call, which fails on all ranks or on none.
@@ -98,7 +100,6 @@ package final class Trainer {
     let start = ContinuousClock.now
     evaluationClock = start
     savedState = setup.resumed == nil ? nil : state
-    // A time limit stops no job before its first step: jobs that get nothing done would never end.
     var stops = try communicator.sumAll([interruption.isSignalled ? 1 : 0])[0] > 0
     // A run that was stopped before an evaluation was done begins with it.
     if !stops, state.isEvaluationPending { stops = try settle(stopRequested: false) }
@@ -144,16 +145,18 @@ package final class Trainer {
         replica.model.layout, replica.parameters, step: state.globalStep, replica.pool,
         communicator)
     }
-    if saves { save() }
+    if saves { save(isLastOfJob: stops && !isOver) }
     return stops
   }
 
   /// Begins a save, unless the checkpoint of this very state is there already.
-  private func save() {
+  ///
+  /// - Parameter isLastOfJob: whether the job ends with it and is in a hurry.
+  private func save(isLastOfJob: Bool) {
     guard state != savedState else { return }
     savedState = state
     communicator.enter("saving", step: state.globalStep)
-    checkpointing?.begin(state)
+    checkpointing?.begin(state, prunes: !isLastOfJob)
     // A save right after an evaluation is not the training time of the next one.
     if tokensSinceEvaluation == 0 { evaluationClock = .now }
   }
@@ -169,8 +172,13 @@ package final class Trainer {
   }
 
   /// Whether this rank wants the job to stop.
+  ///
+  /// A time limit stops no job before its first step, nor the evaluation that it may begin with: jobs
+  /// that get nothing done would be queued again for ever.
   var isStopRequested: Bool {
-    interruption.isRequested(reserve: checkpointing?.reserve ?? .zero)
+    hasTakenStep
+      ? interruption.isRequested(reserve: checkpointing?.reserve ?? .zero)
+      : interruption.isSignalled
   }
 }
 
@@ -180,6 +188,7 @@ extension Trainer {
     resumedSteps: Int, start: ContinuousClock.Instant
   ) throws -> TrainingStep.Outcome {
     let stepStart = ContinuousClock.now
+    hasTakenStep = true
     let rows = batchRows()
     let number = state.globalStep + 1
     let rate = schedule.rate(atStep: number)

@@ -31,7 +31,9 @@ extension Trainer {
       } catch is Interrupted {}
     }
     // What rank 0 makes of it, everyone takes: it alone knows which checkpoints there are.
-    guard let shared = try communicator.share({ try state.json() }) else { return .interrupted }
+    guard let shared = try communicator.share({ try state.json() }) else {
+      preconditionFailure("rank 0 always has a state")
+    }
     state = try TrainerState(json: shared, path: "the state of rank 0")
     guard !state.isEvaluationPending else { return .interrupted }
     tokensSinceEvaluation = 0
@@ -43,13 +45,15 @@ extension Trainer {
   ///
   /// - Throws: `Interrupted` when a rank is asked to stop.
   private func validationMetrics() throws -> MultiLabelMetrics {
-    try Evaluator(model: replica.model, parameters: replica.parameters, pool: replica.pool)
-      .evaluate(setup.validation) { _ in
-        communicator.worked()
-        if isStopRequested || communicator.heartbeats?.isStopRequestedAnywhere == true {
-          throw Interrupted()
-        }
+    try Evaluator(
+      model: replica.model, parameters: replica.parameters, pool: replica.pool,
+      layerDone: communicator.worked
+    )
+    .evaluate(setup.validation) { _ in
+      if isStopRequested || communicator.heartbeats?.isStopRequestedAnywhere == true {
+        throw Interrupted()
       }
+    }
   }
 
   private func noteScore(_ score: Double?) {

@@ -89,8 +89,6 @@ package struct TrainingOptions: Sendable {
   package var watchdog = Duration.seconds(300)
   /// Steps between comparisons of the ranks' parameters; 0 for none.
   package var checkReplicasEvery = 100
-  /// After which the run saves and stops, counted from its start.
-  package var timeLimit: Duration?
   /// A step after which the run saves and stops as if it had been preempted.
   package var stopAt: Int?
 

@@ -261,9 +261,10 @@ private func findCheckpoint(
         report.warn("passing over \(candidate.path), now \(place): \(error)")
       }
     }
-    guard saved.isEmpty else {
+    guard saved.isEmpty, try !run.hasRejected() else {
       throw TrainingError(
-        .data, run.path, expected: "a checkpoint that verifies", found: "none of \(saved.count)",
+        .data, run.path, expected: "a checkpoint that verifies",
+        found: saved.isEmpty ? "only rejected ones" : "none of \(saved.count)",
         remedy: "start anew in another --output, or restore a checkpoint")
     }
     return nil

@@ -109,7 +109,12 @@ struct Train: ParsableCommand {
       outcome = try trainer.run()
       if communicator.rank == 0 { try printResult(outcome) }
     } catch {
-      // Every rank comes here with the same failure: rank 0 tells it, and all leave with its code.
+      // What MPI returned on one rank the others do not know of: they wait for it.
+      if error is CollectiveError {
+        communicator.abort(
+          code: ExitCodes.code(for: error), message: "lockstep: error: \(error)")
+      }
+      // Any other failure every rank comes here with: rank 0 tells it, and all leave with its code.
       let code = ExitCodes.code(for: error)
       if communicator.rank == 0 {
         if code == ExitCodes.interrupted {

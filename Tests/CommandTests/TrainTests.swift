@@ -262,6 +262,13 @@ import Testing
       job.arguments(output: "run"), environment: ["LOCKSTEP_END_TIME": "1000"])
     #expect(second.status == 75, "\(second.errors)")
     #expect(second.errors.contains("stopped after step 2 (LOCKSTEP_END_TIME)"))
+    // Nor is the evaluation that a job begins with cut short: the run would never get beyond it.
+    for _ in 0..<2 {
+      let next = try Program.run(
+        job.arguments(output: "run", "--evaluate-every", "3", "--time-limit", "2s"))
+      #expect(next.status == 75, "\(next.errors)")
+    }
+    #expect(try evaluatedSteps(job, "run") == [3])
     let refused = try Program.run(job.arguments(output: "run", "--time-limit", "soon"))
     #expect(refused.status == 64)
   }
@@ -295,13 +302,51 @@ import Testing
     let damaged = job.folder.path + "/run/checkpoint-4/config.json"
     try (Data(contentsOf: URL(fileURLWithPath: damaged)) + Data(" ".utf8))
       .write(to: URL(fileURLWithPath: damaged))
-    let resumed = try Program.run(arguments + ["--stop-at", "8", "--keep", "3"])
+    let resumed = try Program.run(arguments + ["--stop-at", "9", "--keep", "3"])
     #expect(resumed.status == 75, "\(resumed.errors)")
     #expect(resumed.errors.contains("rejected-4"), "\(resumed.errors)")
     #expect(resumed.errors.contains("config.json"), "\(resumed.errors)")
     let names = try FileManager.default.contentsOfDirectory(atPath: job.folder.path + "/run")
     #expect(
       names.filter { $0.contains("-") }.sorted()
-        == ["checkpoint-2", "checkpoint-6", "checkpoint-8", "rejected-4"])
+        == ["checkpoint-2", "checkpoint-6", "checkpoint-8", "checkpoint-9", "rejected-4"])
+  }
+
+  @Test(
+    "a damaged best checkpoint is the best no more: links and scores are those of what is there")
+  func forgetsDamagedBest() throws {
+    let job = try TinyJob(rows: 24)
+    let arguments = job.arguments(
+      output: "run", "--epochs", "4", "--metric", "loss", "--keep", "9")
+    #expect(try Program.run(arguments + ["--stop-at", "6"]).status == 75)
+    let run = job.folder.path + "/run"
+    let damaged = run + "/checkpoint-4/config.json"
+    try (Data(contentsOf: URL(fileURLWithPath: damaged)) + Data(" ".utf8))
+      .write(to: URL(fileURLWithPath: damaged))
+    // The save of step 7 finds the damage; the evaluation of step 8 then has nothing to beat.
+    #expect(
+      try Program.run(arguments + ["--save-every", "7", "--stop-at", "8"]).status == 75)
+    #expect(FileManager.default.fileExists(atPath: run + "/rejected-4"))
+    let state = try String(
+      contentsOfFile: run + "/checkpoint-8/trainer_state.json", encoding: .utf8)
+    #expect(!state.contains("best_global_step"), "\(state)")
+    let resumed = try Program.run(arguments)
+    #expect(resumed.status == 0, "\(resumed.errors)")
+    #expect(try Program.run(["verify", run + "/best"]).status == 0)
+  }
+
+  @Test("a run whose checkpoints were all rejected does not begin anew by itself")
+  func refusesRejectedRuns() throws {
+    let job = try TinyJob(rows: 12)
+    let arguments = job.arguments(output: "run", "--max-steps", "4")
+    #expect(try Program.run(arguments + ["--stop-at", "2"]).status == 75)
+    let config = job.folder.path + "/run/checkpoint-2/config.json"
+    try Data("{}".utf8).write(to: URL(fileURLWithPath: config))
+    for found in ["none of 1", "only rejected ones"] {
+      let refused = try Program.run(arguments)
+      #expect(refused.status == 65)
+      #expect(refused.errors.contains("found \(found)"), "\(refused.errors)")
+    }
+    #expect(try job.steps(of: "run").count == 2)
   }
 }
