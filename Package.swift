@@ -5,8 +5,10 @@ import PackageDescription
 // compiler's defaults. In CI every warning is an error.
 #if arch(x86_64)
   let cpuFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-mavx2", "-Xcc", "-mfma"])]
+  let wideFlags: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-mavx512f", "-Xcc", "-mfma"])]
 #else
   let cpuFlags: [SwiftSetting] = []
+  let wideFlags: [SwiftSetting] = []
 #endif
 let strict: [SwiftSetting] =
   Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]
@@ -46,7 +48,9 @@ let package = Package(
     cLibrary("COpenMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
     cLibrary("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
 
-    module("Kernels", ["COpenBLAS"]),
+    module("Tiles"),
+    .target(name: "Tiles512", dependencies: ["Tiles"], swiftSettings: wideFlags + strict),
+    module("Kernels", ["COpenBLAS", "Tiles", "Tiles512"]),
     module("HDF5", ["CHDF5"]),
     module("Manifests", [crypto]),
     module("Tokenizers", [crypto]),

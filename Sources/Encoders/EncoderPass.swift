@@ -7,6 +7,9 @@ import Kernels
 struct EncoderPass {
   let tokens: Int
   let sequences: Int
+  /// The micro-batches, by tokens and by sequences.
+  let tokenParts: Parts
+  let sequenceParts: Parts
   let hidden: Int
   let buffers: ActivationBuffers
   let configuration: ModelConfiguration
@@ -19,6 +22,8 @@ struct EncoderPass {
   ) {
     tokens = batch.tokenCount
     sequences = batch.sequenceCount
+    tokenParts = batch.tokenParts
+    sequenceParts = batch.sequenceParts
     hidden = configuration.hiddenSize
     buffers = activations.buffers
     self.configuration = configuration
@@ -92,28 +97,28 @@ struct EncoderPass {
     ResidualNorm.backward(
       b, c, g + layer.outputBias, g + layer.outputNormWeight, g + layer.outputNormBias, a,
       kept.outputNormalized, kept.outputInverseDeviation, p + layer.outputNormWeight,
-      key(3 * index + 3, configuration.hiddenDropout), at.tokens, rows: tokens, width: hidden,
+      key(3 * index + 3, configuration.hiddenDropout), at.tokens, rows: tokenParts, width: hidden,
       pool)
     Linear.backward(
       wide, g + layer.outputWeight, nil, b, kept.activated, p + layer.outputWeight,
-      rows: tokens, inputs: intermediate, outputs: hidden, pool)
+      rows: tokenParts, inputs: intermediate, outputs: hidden, pool)
     GELU.backward(
-      wide, g + layer.intermediateBias, wide, kept.activationDerivative, rows: tokens,
+      wide, g + layer.intermediateBias, wide, kept.activationDerivative, rows: tokenParts,
       width: intermediate, pool)
     Linear.backward(
       c, g + layer.intermediateWeight, nil, wide, kept.attentionOutput,
-      p + layer.intermediateWeight, rows: tokens, inputs: hidden, outputs: intermediate,
+      p + layer.intermediateWeight, rows: tokenParts, inputs: hidden, outputs: intermediate,
       accumulateInput: true, pool)
     // The attention half: a is the gradient that flows past it, then all of the input's.
     ResidualNorm.backward(
       b, a, g + layer.attentionOutputBias, g + layer.attentionNormWeight,
       g + layer.attentionNormBias, c, kept.attentionNormalized,
       kept.attentionInverseDeviation, p + layer.attentionNormWeight,
-      key(3 * index + 2, configuration.hiddenDropout), at.tokens, rows: tokens, width: hidden,
+      key(3 * index + 2, configuration.hiddenDropout), at.tokens, rows: tokenParts, width: hidden,
       pool)
     Linear.backward(
       c, g + layer.attentionOutputWeight, nil, b, kept.context,
-      p + layer.attentionOutputWeight, rows: tokens, inputs: hidden, outputs: hidden, pool)
+      p + layer.attentionOutputWeight, rows: tokenParts, inputs: hidden, outputs: hidden, pool)
     Attention.backward(
       wide, c, kept.probabilities, kept.attentionInput, buffers.attentionScratch,
       cumulativeLengths: at.cumulativeLengths, sequenceRows: at.sequenceRows,
@@ -121,7 +126,7 @@ struct EncoderPass {
       key(3 * index + 1, configuration.attentionDropout), pool)
     Linear.backward(
       a, g + layer.attentionWeight, g + layer.attentionBias, wide, input,
-      p + layer.attentionWeight, rows: tokens, inputs: hidden, outputs: 3 * hidden,
+      p + layer.attentionWeight, rows: tokenParts, inputs: hidden, outputs: 3 * hidden,
       accumulateInput: true, pool)
   }
 }

@@ -1,3 +1,5 @@
+import Kernels
+
 /// Rows of a dataset one after the other, without padding: what a forward pass takes.
 ///
 /// T tokens, S sequences.
@@ -10,6 +12,10 @@ package struct PackedBatch: Sendable {
   package let cumulativeLengths: [Int32]
   /// [S]: each sequence's row in the dataset, which keys its dropout.
   package let rows: [UInt32]
+  /// The micro-batches, by sequences: each one's gradient is summed by itself.
+  package let sequenceParts: Parts
+  /// The same by tokens.
+  let tokenParts: Parts
   let coordinates: BatchCoordinates
 
   package var tokenCount: Int { inputIDs.count }
@@ -18,9 +24,11 @@ package struct PackedBatch: Sendable {
     zip(cumulativeLengths, cumulativeLengths.dropFirst()).map { Int($1 - $0) }.max() ?? 0
   }
 
+  /// - Parameter parts: The micro-batches, by sequences; nil for one.
   /// - Precondition: The counts agree and `cumulativeLengths` rises from 0 to T.
   package init(
-    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32]
+    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32],
+    parts: Parts? = nil
   ) {
     precondition(cumulativeLengths.count == rows.count + 1, "one more bound than sequences")
     precondition(Int(cumulativeLengths[rows.count]) == inputIDs.count, "the last bound is T")
@@ -29,6 +37,9 @@ package struct PackedBatch: Sendable {
     self.typeIDs = typeIDs
     self.cumulativeLengths = cumulativeLengths
     self.rows = rows
+    sequenceParts = parts ?? .one(rows.count)
+    precondition(sequenceParts.rows == rows.count, "the parts have all sequences")
+    tokenParts = sequenceParts.scaled { Int(cumulativeLengths[$0]) }
     var tokenRows: [UInt32] = []
     var positions: [UInt32] = []
     tokenRows.reserveCapacity(inputIDs.count)

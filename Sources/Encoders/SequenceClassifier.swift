@@ -54,7 +54,8 @@ package final class SequenceClassifier {
     forwardHead(pass, coordinates, input, parameters)
   }
 
-  /// Computes every gradient from `activations.logitsGradient` [S, L].
+  /// Computes every gradient from `activations.logitsGradient` [S, L]: the sum over the batch's parts in
+  /// their tree.
   ///
   /// - Parameters:
   ///   - gradients: `layout.count` floats, all overwritten; zeros for an empty batch.
@@ -115,21 +116,20 @@ extension SequenceClassifier {
     LayerNorm.backward(
       gradient, g + offsets.embeddingNormWeight, g + offsets.embeddingNormBias, gradient,
       buffers.embeddingNormalized, buffers.embeddingInverseDeviation,
-      p + offsets.embeddingNormWeight, rows: rows, width: width, pass.pool)
+      p + offsets.embeddingNormWeight, rows: pass.tokenParts, width: width, pass.pool)
     // The three tables lie at the start of the arena, one after the other.
     Reduction.zero(
       g + offsets.wordEmbeddings, count: offsets.embeddingNormWeight - offsets.wordEmbeddings,
       pass.pool)
-    Embedding.accumulate(
-      g + offsets.wordEmbeddings, gradient, rowOf: { Int(at.inputIDs[$0]) }, rows: rows,
-      width: width, pass.pool)
-    Embedding.accumulate(
-      g + offsets.positionEmbeddings, gradient, rowOf: { Int(at.tokens.positions[$0]) },
-      rows: rows, width: width, pass.pool)
+    let parts = pass.tokenParts
+    Embedding.backward(
+      g + offsets.wordEmbeddings, gradient, at.wordGroups, tokens: parts, width: width, pass.pool)
+    Embedding.backward(
+      g + offsets.positionEmbeddings, gradient, at.positionGroups, tokens: parts, width: width,
+      pass.pool)
     if let typeTable = offsets.typeEmbeddings {
-      Embedding.accumulate(
-        g + typeTable, gradient, rowOf: { Int(at.typeIDs?[$0] ?? 0) }, rows: rows, width: width,
-        pass.pool)
+      Embedding.backward(
+        g + typeTable, gradient, at.typeGroups, tokens: parts, width: width, pass.pool)
     }
   }
 }
@@ -165,7 +165,8 @@ extension SequenceClassifier {
     let gradient = buffers.pooledGradient
     Linear.backward(
       gradient, g + offsets.classifierWeight, g + offsets.classifierBias,
-      buffers.logitsGradient, buffers.droppedPooled, p + offsets.classifierWeight, rows: rows,
+      buffers.logitsGradient, buffers.droppedPooled, p + offsets.classifierWeight,
+      rows: pass.sequenceParts,
       inputs: width, outputs: configuration.labelNames.count, pass.pool)
     Dropout.applyRows(
       gradient, gradient, pass.headDropout, sequenceRows: at.sequenceRows, rows: rows,
@@ -174,8 +175,8 @@ extension SequenceClassifier {
     // The dropped vectors are read for the last time above: they take the pooler's input gradient.
     Linear.backward(
       buffers.droppedPooled, g + offsets.poolerWeight, g + offsets.poolerBias, gradient,
-      buffers.firstTokens, p + offsets.poolerWeight, rows: rows, inputs: width, outputs: width,
-      pass.pool)
+      buffers.firstTokens, p + offsets.poolerWeight, rows: pass.sequenceParts, inputs: width,
+      outputs: width, pass.pool)
     Reduction.zero(buffers.scratchA, count: pass.tokens * width, pass.pool)
     Gather.backward(
       buffers.scratchA, buffers.droppedPooled, index: at.firstTokens, rows: rows, width: width)

@@ -35,47 +35,68 @@ package enum Embedding {
     }
   }
 
-  /// dtable [V,H] += dy[t] at row rowOf(t), the gradient of one table of `forward`.
+  /// dtable [V,H] = sums of dy [T,H] over the tokens that read each row, the gradient of one table of
+  /// `forward`. Only rows that a token reads are written.
   ///
-  /// A row's gradients are added in token order, whatever the threads: they share columns, not
-  /// tokens. The caller has zeroed dtable.
-  package static func accumulate(
-    _ dtable: MutableFloats, _ dy: Floats, rowOf index: (Int) -> Int,
-    rows T: Int, width H: Int, _ pool: ThreadPool
+  /// A row's tokens are added in their order within a part, and the parts in their tree.
+  package static func backward(
+    _ dtable: MutableFloats, _ dy: Floats, _ groups: RowGroups, tokens parts: Parts, width H: Int,
+    _ pool: ThreadPool
   ) {
-    pool.run(ColumnSum.blocks(width: H)) { block, _ in
-      let columns = ColumnSum.columns(block, width: H)
-      for t in 0..<T {
-        let row = dtable + index(t) * H + columns.lowerBound
-        let dy = dy + t * H + columns.lowerBound
-        eachVector(columns.count) { c, lanes in
-          store(load(row, c, lanes) + load(dy, c, lanes), row, c, lanes)
+    let columns = 32
+    pool.run((H + columns - 1) / columns) { block, _ in
+      let first = block * columns
+      let count = min(columns, H - first)
+      withUnsafeTemporaryAllocation(of: Vector.self, capacity: 4 * parts.levels + 4) { sums in
+        for group in groups.rows.indices {
+          sum(group, of: groups, parts, dy + first, stride: H, columns: count, into: sums)
+          let row = dtable + Int(groups.rows[group]) * H + first
+          eachVector(count) { c, lanes in store(sums[c / 8], row, c, lanes) }
         }
       }
     }
   }
 
-  /// `accumulate` with the row numbers in memory: word ids.
-  package static func accumulate(
-    _ dtable: MutableFloats, _ dy: Floats, rowOf index: UnsafePointer<Int32>,
-    rows T: Int, width H: Int, _ pool: ThreadPool
+  /// One row's sum over up to 32 columns, left in the first four of `sums`.
+  ///
+  /// Parts without a token of the row add nothing: the tree is gone through over the others.
+  private static func sum(
+    _ group: Int, of groups: RowGroups, _ parts: Parts, _ dy: Floats, stride: Int, columns: Int,
+    into sums: UnsafeMutableBufferPointer<Vector>
   ) {
-    accumulate(dtable, dy, rowOf: { Int(index[$0]) }, rows: T, width: H, pool)
+    var next = groups.starts[group]
+    let end = groups.starts[group + 1]
+    // Which part the last two pending sums end with, and how many are pending.
+    var pending = 0
+    var part = 0
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: parts.levels + 1) { lastParts in
+      while next < end {
+        while Int(groups.tokens[next]) >= parts[part].upperBound { part += 1 }
+        // Sums of a subtree that this part is not in are complete.
+        while pending > 1,
+          lastParts[pending - 1] ^ lastParts[pending - 2] < part ^ lastParts[pending - 1]
+        {
+          combine(sums, &pending, lastParts)
+        }
+        for i in 0..<4 { sums[4 * pending + i] = Vector() }
+        while next < end, Int(groups.tokens[next]) < parts[part].upperBound {
+          let dy = dy + Int(groups.tokens[next]) * stride
+          eachVector(columns) { c, lanes in sums[4 * pending + c / 8] += load(dy, c, lanes) }
+          next += 1
+        }
+        lastParts[pending] = part
+        pending += 1
+      }
+      while pending > 1 { combine(sums, &pending, lastParts) }
+    }
   }
 
-  /// `accumulate` with the row numbers in memory: positions.
-  package static func accumulate(
-    _ dtable: MutableFloats, _ dy: Floats, rowOf index: UnsafePointer<UInt32>,
-    rows T: Int, width H: Int, _ pool: ThreadPool
+  private static func combine(
+    _ sums: UnsafeMutableBufferPointer<Vector>, _ pending: inout Int,
+    _ lastParts: UnsafeMutableBufferPointer<Int>
   ) {
-    accumulate(dtable, dy, rowOf: { Int(index[$0]) }, rows: T, width: H, pool)
-  }
-
-  /// `accumulate` with the row numbers in memory: token types.
-  package static func accumulate(
-    _ dtable: MutableFloats, _ dy: Floats, rowOf index: UnsafePointer<UInt8>,
-    rows T: Int, width H: Int, _ pool: ThreadPool
-  ) {
-    accumulate(dtable, dy, rowOf: { Int(index[$0]) }, rows: T, width: H, pool)
+    pending -= 1
+    for i in 0..<4 { sums[4 * (pending - 1) + i] += sums[4 * pending + i] }
+    lastParts[pending - 1] = lastParts[pending]
   }
 }

@@ -29,14 +29,15 @@ package enum GELU {
     }
   }
 
-  /// dx [T,I] = dy [T,I] * derivative [T,I], of y = gelu(x + b); db [I] = column sums of dx.
+  /// dx [T,I] = dy [T,I] * derivative [T,I], of y = gelu(x + b); db [I] = column sums of dx, summed over
+  /// the parts in their tree.
   ///
   /// Both are overwritten; dx may alias dy.
   package static func backward(
     _ dx: MutableFloats, _ db: MutableFloats, _ dy: Floats, _ derivative: Floats,
-    rows T: Int, width I: Int, _ pool: ThreadPool
+    rows parts: Parts, width I: Int, _ pool: ThreadPool
   ) {
-    ColumnSum.run(db, rows: T, width: I, pool) { i, lanes in
+    ColumnSum(out: db, parts: parts, width: I).run(pool) { i, lanes in
       let d = load(dy, i, lanes) * load(derivative, i, lanes)
       store(d, dx, i, lanes)
       return d

@@ -23,16 +23,16 @@ package enum LayerNorm {
     }
   }
 
-  /// The gradients of `forward`, from dy [T,H]: dx [T,H] (may alias dy), dgamma and dbeta [H], all
-  /// overwritten.
+  /// The gradients of `forward`, from dy [T,H]: dx [T,H] (may alias dy), dgamma and dbeta [H], summed
+  /// over the parts in their tree, all overwritten.
   package static func backward(
     _ dx: MutableFloats, _ dgamma: MutableFloats, _ dbeta: MutableFloats, _ dy: Floats,
     _ normalized: Floats, _ inverseDeviation: Floats, _ gamma: Floats,
-    rows T: Int, width H: Int, _ pool: ThreadPool
+    rows parts: Parts, width H: Int, _ pool: ThreadPool
   ) {
     // First the columns: the rows may overwrite dy.
-    parameterGradients(dgamma, dbeta, dy, normalized, rows: T, width: H, pool)
-    pool.run(over: T, grain: rowGrain(width: H)) { tokens, _ in
+    parameterGradients(dgamma, dbeta, dy, normalized, rows: parts, width: H, pool)
+    pool.run(over: parts.rows, grain: rowGrain(width: H)) { tokens, _ in
       for t in tokens {
         rowBackward(
           dx + t * H, dy + t * H, normalized + t * H, inverseDeviation[t], gamma, width: H)
@@ -85,17 +85,15 @@ package enum LayerNorm {
   /// dgamma [H] = column sums of dy * x̂, dbeta [H] = column sums of dy.
   static func parameterGradients(
     _ dgamma: MutableFloats, _ dbeta: MutableFloats, _ dy: Floats, _ normalized: Floats,
-    rows T: Int, width H: Int, _ pool: ThreadPool
+    rows parts: Parts, width H: Int, _ pool: ThreadPool
   ) {
-    let blocks = ColumnSum.blocks(width: H)
-    pool.run(blocks * 2) { task, _ in
-      let columns = ColumnSum.columns(task % blocks, width: H)
-      if task < blocks {
-        ColumnSum.sum(dgamma, columns, rows: T, width: H) { i, lanes in
-          load(dy, i, lanes) * load(normalized, i, lanes)
-        }
+    let gamma = ColumnSum(out: dgamma, parts: parts, width: H)
+    let beta = ColumnSum(out: dbeta, parts: parts, width: H)
+    pool.run(2 * gamma.blocks) { task, _ in
+      if task < gamma.blocks {
+        gamma.run(block: task) { i, lanes in load(dy, i, lanes) * load(normalized, i, lanes) }
       } else {
-        ColumnSum.sum(dbeta, columns, rows: T, width: H) { i, lanes in load(dy, i, lanes) }
+        beta.run(block: task - gamma.blocks) { i, lanes in load(dy, i, lanes) }
       }
     }
   }

@@ -1,12 +1,7 @@
 // Shapes are named by the letters of the legend.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
-import COpenBLAS
-
 /// A fully connected layer, y = x Wᵀ + b, weights [outputs, inputs] as PyTorch keeps them.
-///
-/// The GEMMs are OpenBLAS calls of one thread on blocks whose shapes depend on T, I and O alone, so
-/// the bits do not depend on the number of threads.
 ///
 /// T rows (tokens or sequences), I inputs, O outputs.
 package enum Linear {
@@ -15,132 +10,96 @@ package enum Linear {
     _ y: MutableFloats, _ x: Floats, _ w: Floats, _ b: Floats?,
     rows T: Int, inputs I: Int, outputs O: Int, _ pool: ThreadPool
   ) {
-    let blocks = Blocks(rows: T, columns: O)
-    pool.run(blocks.count) { block, _ in
-      let (rows, columns) = blocks[block]
-      let corner = y + rows.lowerBound * O + columns.lowerBound
-      if let b {
-        for t in 0..<rows.count {
-          (corner + t * O).update(from: b + columns.lowerBound, count: columns.count)
-        }
-      }
-      gemm(
-        corner, O, x + rows.lowerBound * I, I, .plain, w + columns.lowerBound * I, I, .transposed,
-        rows: rows.count, columns: columns.count, depth: I, accumulate: b != nil)
-    }
+    let product = MatrixProduct(
+      c: y, a: x, b: .columns(w, stride: I), bias: b, columns: O, depth: I, kernel: pool.kernel)
+    run(product, rows: T, beside: nil, bias: nil, pool)
   }
 
   /// The gradients of `forward`, from dy [T,O].
   ///
   /// - dx [T,I] = dy · w, or += if `accumulateInput`; not computed if nil. Must not alias dy or x.
-  /// - dw [O,I] = dyᵀ · x, overwritten; zeros when T is 0.
-  /// - db [O] = column sums of dy, overwritten; not computed if nil.
+  /// - dw [O,I] = dyᵀ · x, summed over the parts in their tree, overwritten; zeros when T is 0.
+  /// - db [O] = column sums of dy, likewise; not computed if nil.
   package static func backward(
     _ dx: MutableFloats?, _ dw: MutableFloats, _ db: MutableFloats?,
     _ dy: Floats, _ x: Floats, _ w: Floats,
-    rows T: Int, inputs I: Int, outputs O: Int, accumulateInput: Bool = false,
+    rows parts: Parts, inputs I: Int, outputs O: Int, accumulateInput: Bool = false,
     _ pool: ThreadPool
   ) {
-    // One run for all three: no thread waits between them.
-    let inputBlocks = Blocks(rows: dx == nil ? 0 : T, columns: I)
-    let weightBlocks = Blocks(weightRows: O, columns: I)
-    let biasBlocks = db == nil ? 0 : ColumnSum.blocks(width: O)
-    pool.run(inputBlocks.count + weightBlocks.count + biasBlocks) { task, _ in
-      var block = task
-      if block < weightBlocks.count {
-        let (rows, columns) = weightBlocks[block]
-        gemm(
-          dw + rows.lowerBound * I + columns.lowerBound, I,
-          dy + rows.lowerBound, O, .transposed, x + columns.lowerBound, I, .plain,
-          rows: rows.count, columns: columns.count, depth: T, accumulate: false)
-        return
-      }
-      block -= weightBlocks.count
-      if block < inputBlocks.count, let dx {
-        let (rows, columns) = inputBlocks[block]
-        gemm(
-          dx + rows.lowerBound * I + columns.lowerBound, I,
-          dy + rows.lowerBound * O, O, .plain, w + columns.lowerBound, I, .plain,
-          rows: rows.count, columns: columns.count, depth: O, accumulate: accumulateInput)
-        return
-      }
-      block -= inputBlocks.count
-      guard let db else { return }
-      ColumnSum.sum(db, ColumnSum.columns(block, width: O), rows: T, width: O) { i, lanes in
-        load(dy, i, lanes)
-      }
+    let product = dx.map {
+      MatrixProduct(
+        c: $0, a: dy, b: .rows(w, stride: I), columns: I, depth: O, accumulate: accumulateInput,
+        kernel: pool.kernel)
     }
+    let weights = WeightProduct(
+      dw: dw, dy: dy, x: x, outputs: O, inputs: I, parts: parts, kernel: pool.kernel)
+    let bias = db.map { ColumnSum(out: $0, parts: parts, width: O) }
+    run(product, rows: parts.rows, beside: weights, bias: bias.map { ($0, dy) }, pool)
   }
 
-  private enum Operand {
-    case plain, transposed
-  }
-
-  /// c [rows, columns] = a · b, or += if `accumulate`; each matrix with its row stride.
-  private static func gemm(
-    _ c: MutableFloats, _ cStride: Int, _ a: Floats, _ aStride: Int, _ aOperand: Operand,
-    _ b: Floats, _ bStride: Int, _ bOperand: Operand,
-    rows: Int, columns: Int, depth: Int, accumulate: Bool
+  /// Runs everything at once, so that no thread waits between the products; of a product with very
+  /// many rows only the first ones.
+  private static func run(
+    _ product: MatrixProduct?, rows T: Int, beside weights: WeightProduct?,
+    bias: (sum: ColumnSum, of: Floats)?, _ pool: ThreadPool
   ) {
-    guard depth > 0 else {
-      // An empty sum; BLAS implementations differ on whether they touch c.
-      if !accumulate {
-        for r in 0..<rows { (c + r * cStride).update(repeating: 0, count: columns) }
+    let step = max(1, product?.rowsAtATime(T) ?? T)
+    let leftCount = product?.packedCount(rows: min(step, T)) ?? 0
+    let scratchCount =
+      (max(product?.scratchCount ?? 0, weights?.scratchCount ?? 0) + 15) & ~15
+    let left = pool.workspace.reserve(
+      leftCount + (weights?.packedCount ?? 0) + pool.threads * scratchCount)
+    let operands = left + leftCount
+    let scratch = operands + (weights?.packedCount ?? 0)
+
+    var first = true
+    for start in stride(from: 0, to: max(T, 1), by: step) {
+      let rows = start..<min(T, start + step)
+      let weights = first ? weights : nil
+      let bias = first ? bias : nil
+      first = false
+      let tiles = product.map { $0.kernel.tileCount(rows.count) } ?? 0
+      pool.run(tiles + (weights?.packingCount ?? 0)) { task, _ in
+        if task < tiles {
+          product?.pack(tile: task, of: rows, into: left)
+        } else {
+          weights?.pack(task - tiles, into: operands)
+        }
       }
-      return
+      // The largest pieces first: the smaller ones fill the gaps at the end.
+      let weightGroups = Groups(weights?.tileCount ?? 0, pool)
+      let panels = Groups(product.map { $0.kernel.panelCount($0.columns) } ?? 0, pool)
+      pool.run(weightGroups.count + panels.count + (bias?.sum.blocks ?? 0)) { task, thread in
+        let scratch = scratch + thread * scratchCount
+        var task = task
+        if task < weightGroups.count {
+          weights?.multiply(tiles: weightGroups[task], packed: operands, scratch: scratch)
+          return
+        }
+        task -= weightGroups.count
+        if task < panels.count {
+          product?.multiply(panels: panels[task], of: rows, packed: left, scratch: scratch)
+          return
+        }
+        guard let bias else { return }
+        bias.sum.run(block: task - panels.count) { i, lanes in load(bias.of, i, lanes) }
+      }
     }
-    cblas_sgemm(
-      CblasRowMajor, aOperand == .plain ? CblasNoTrans : CblasTrans,
-      bOperand == .plain ? CblasNoTrans : CblasTrans,
-      blasint(rows), blasint(columns), blasint(depth), 1, a, blasint(aStride), b,
-      blasint(bStride), accumulate ? 1 : 0, c, blasint(cStride))
   }
 }
 
-/// How the result of a GEMM is cut into blocks, from its shape alone.
-///
-/// A call packs the whole of the operand that it shares with its neighbours, so a block that is narrow
-/// in one direction loses to packing: 96 columns cost 4 % against one call, 192 cost 1 %, 64 cost 8 %
-/// (219 rows, depth 384, Zen). Hence few, wide blocks, in multiples of four as far as the width
-/// allows, since thread counts mostly are powers of two; rows are cut only when there are many.
-private struct Blocks {
-  private let rows: Int
-  private let columns: Int
-  private let rowGrain: Int
-  private let columnGrain: Int
+/// Neighbouring tiles or panels that one thread computes after another: three times as many groups
+/// as threads, so that the last to end is not late by much.
+private struct Groups {
+  private let total: Int
+  private let size: Int
 
-  /// Blocks of a result with one row a token.
-  init(rows: Int, columns: Int) {
-    self.rows = rows
-    self.columns = columns
-    // A multiple of 12, the row tile of OpenBLAS's AVX2 kernels.
-    rowGrain = rows <= 512 ? max(rows, 1) : 384
-    columnGrain = Blocks.grain(columns)
+  init(_ total: Int, _ pool: ThreadPool) {
+    self.total = total
+    size = max(1, total / (3 * pool.threads))
   }
 
-  /// Blocks of a weight gradient: only its longer side is cut.
-  init(weightRows: Int, columns: Int) {
-    rows = weightRows
-    self.columns = columns
-    rowGrain = weightRows >= columns ? Blocks.grain(weightRows) : max(weightRows, 1)
-    columnGrain = weightRows >= columns ? max(columns, 1) : Blocks.grain(columns)
-  }
+  var count: Int { (total + size - 1) / size }
 
-  /// About 192, a multiple of 16, so that there is a multiple of four blocks; one block up to 128.
-  private static func grain(_ width: Int) -> Int {
-    guard width > 128 else { return max(width, 1) }
-    let blocks = 4 * max(1, (width + 512) / 1024)
-    let even = (width + blocks - 1) / blocks
-    return (even + 15) & ~15
-  }
-
-  private var across: Int { (columns + columnGrain - 1) / columnGrain }
-
-  var count: Int { (rows + rowGrain - 1) / rowGrain * across }
-
-  subscript(block: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-    let r = block / across * rowGrain
-    let c = block % across * columnGrain
-    return (r..<min(rows, r + rowGrain), c..<min(columns, c + columnGrain))
-  }
+  subscript(group: Int) -> Range<Int> { group * size..<min(total, (group + 1) * size) }
 }

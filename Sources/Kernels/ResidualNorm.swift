@@ -40,17 +40,17 @@ package enum ResidualNorm {
   /// The gradients of `forward`, from dy [T,H].
   ///
   /// Overwrites dresidual [T,H] (the gradient at the sum), dx [T,H] = dresidual * mask, db [H] =
-  /// column sums of dx, dgamma and dbeta [H]. dresidual may alias dy; dx may alias dresidual if no
-  /// dropout is active.
+  /// column sums of dx, dgamma and dbeta [H], these three summed over the parts in their tree. dresidual may
+  /// alias dy; dx may alias dresidual if no dropout is active.
   package static func backward(
     _ dx: MutableFloats, _ dresidual: MutableFloats, _ db: MutableFloats,
     _ dgamma: MutableFloats, _ dbeta: MutableFloats, _ dy: Floats,
     _ normalized: Floats, _ inverseDeviation: Floats, _ gamma: Floats,
-    _ key: DropoutKey, _ at: TokenCoordinates, rows T: Int, width H: Int, _ pool: ThreadPool
+    _ key: DropoutKey, _ at: TokenCoordinates, rows parts: Parts, width H: Int, _ pool: ThreadPool
   ) {
     // First the columns: the rows may overwrite dy.
-    LayerNorm.parameterGradients(dgamma, dbeta, dy, normalized, rows: T, width: H, pool)
-    pool.run(over: T, grain: rowGrain(width: H)) { tokens, _ in
+    LayerNorm.parameterGradients(dgamma, dbeta, dy, normalized, rows: parts, width: H, pool)
+    pool.run(over: parts.rows, grain: rowGrain(width: H)) { tokens, _ in
       for t in tokens {
         let (dx, dresidual) = (dx + t * H, dresidual + t * H)
         LayerNorm.rowBackward(
@@ -65,6 +65,6 @@ package enum ResidualNorm {
         }
       }
     }
-    ColumnSum.run(db, rows: T, width: H, pool) { i, lanes in load(dx, i, lanes) }
+    ColumnSum(out: db, parts: parts, width: H).run(pool) { i, lanes in load(dx, i, lanes) }
   }
 }

@@ -18,15 +18,23 @@ import Synchronization
 package final class ThreadPool: Sendable {
   /// Threads that work on a `run`, the caller included.
   package let threads: Int
+  /// What matrix products of this pool's threads are made of.
+  let kernel: TileKernel
+  let workspace = Workspace()
   private let team: Team
   private let workers: [pthread_t]
 
   /// Starts `threads - 1` workers. `threads` must be at least 1.
-  package init(threads: Int) {
+  package convenience init(threads: Int) {
+    self.init(threads: threads, kernel: TileKernel.available[0])
+  }
+
+  init(threads: Int, kernel: TileKernel) {
     precondition(threads >= 1, "a thread pool has at least one thread, not \(threads)")
     openblas_set_num_threads(1)
     lockstep_flush_subnormals()
     self.threads = threads
+    self.kernel = kernel
     let team = Team()
     self.team = team
     workers = (1..<threads).map { team.startWorker($0) }

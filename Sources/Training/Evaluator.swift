@@ -71,10 +71,12 @@ package final class Evaluator {
 }
 
 /// What a shard gave, as the model takes it.
-package func labelledBatch(_ rows: RowBatch) -> Replica.LabelledBatch {
+///
+/// - Parameter parts: The micro-batches, by rows; nil for one.
+package func labelledBatch(_ rows: RowBatch, parts: Parts? = nil) -> Replica.LabelledBatch {
   Replica.LabelledBatch(
     batch: PackedBatch(
       inputIDs: rows.inputIDs, typeIDs: rows.typeIDs, cumulativeLengths: rows.cumulativeLengths,
-      rows: rows.rows),
+      rows: rows.rows, parts: parts),
     labels: rows.labels)
 }

@@ -29,8 +29,7 @@ package final class Replica {
   private var gradients: [Arena] = []
   private let optimizer = AdamW()
 
-  /// - Parameter subtreeParts: The most micro-batches that this rank ever has in a step.
-  package init(_ configuration: ModelConfiguration, threads: Int, subtreeParts: Int) {
+  package init(_ configuration: ModelConfiguration, threads: Int) {
     model = SequenceClassifier(configuration)
     pool = ThreadPool(threads: threads)
     let count = model.layout.count
@@ -38,8 +37,7 @@ package final class Replica {
     expAvg = Arena(count: count)
     expAvgSq = Arena(count: count)
     activations = Activations(configuration, isTraining: true, threads: threads)
-    let depth = max(1, subtreeParts).bitWidth - max(1, subtreeParts).leadingZeroBitCount
-    gradients = (0..<depth).map { _ in Arena(count: count) }
+    gradients = [Arena(count: count)]
   }
 
   /// What a checkpoint keeps of the replica.
@@ -53,56 +51,67 @@ package final class Replica {
   package var gradient: MutableFloats { gradients[0].base }
   package var count: Int { model.layout.count }
 
-  /// Sums the gradients of a complete subtree of micro-batches into `gradient`, in the tree's order:
-  /// each half alone, then the two halves.
+  /// Tokens that go through the model together: beyond it, activations would take more memory than
+  /// the time that larger products save is worth.
+  private static let tokensTogether = 4096
+
+  /// Sums the gradients of a complete subtree of micro-batches into `gradient`, in the tree's order.
+  /// They go through the model together; a subtree of too many tokens in two halves, one after the
+  /// other, with the same bits.
   ///
   /// - Parameters:
+  ///   - tokens: The tokens of every micro-batch of the step.
   ///   - scale: What each element of the loss is multiplied by: 1 / (global rows x labels).
   ///   - step: Global step, from 1; keys dropout; nil for none.
-  ///   - load: Gives a micro-batch by its index.
+  ///   - load: Gives the rows of some micro-batches, in the batch's parts.
   ///   - loss: Takes the loss sum of each micro-batch.
   ///   - progress: Called after every layer, forward and backward.
   package func computeGradient(
-    ofParts parts: Range<Int>, scale: Float, dropout: DropoutStep?,
-    load: (Int) throws -> LabelledBatch, loss: (Int, Double) -> Void,
+    ofParts parts: Range<Int>, tokens: [Int], scale: Float, dropout: DropoutStep?,
+    load: (Range<Int>) throws -> LabelledBatch, loss: (Int, Double) -> Void,
     progress: () -> Void = {}, depth: Int = 0
   ) throws {
-    guard parts.count > 1 else {
-      let part = try load(parts.lowerBound)
-      let sum = backpropagate(
-        part, scale: scale, dropout: dropout, into: gradients[depth].base, progress)
-      loss(parts.lowerBound, sum)
+    if depth == gradients.count { gradients.append(Arena(count: count)) }
+    guard parts.count > 1, tokens[parts].reduce(0, +) > Self.tokensTogether else {
+      let sums = backpropagate(
+        try load(parts), scale: scale, dropout: dropout, into: gradients[depth].base, progress)
+      for (part, sum) in zip(parts, sums) { loss(part, sum) }
       return
     }
     let middle = parts.lowerBound + parts.count / 2
     try computeGradient(
-      ofParts: parts.lowerBound..<middle, scale: scale, dropout: dropout, load: load, loss: loss,
-      progress: progress, depth: depth)
+      ofParts: parts.lowerBound..<middle, tokens: tokens, scale: scale, dropout: dropout,
+      load: load, loss: loss, progress: progress, depth: depth)
     try computeGradient(
-      ofParts: middle..<parts.upperBound, scale: scale, dropout: dropout, load: load, loss: loss,
-      progress: progress, depth: depth + 1)
+      ofParts: middle..<parts.upperBound, tokens: tokens, scale: scale, dropout: dropout,
+      load: load, loss: loss, progress: progress, depth: depth + 1)
     Reduction.add(gradients[depth].base, gradients[depth + 1].base, count: count, pool)
   }
 
-  /// Forward and backward of one micro-batch; `gradient` is overwritten.
+  /// Forward and backward of some micro-batches; `gradient` is overwritten.
   ///
-  /// - Returns: The sum of the loss over its rows and labels.
+  /// - Returns: The sum of the loss over the rows and labels of each.
   private func backpropagate(
-    _ part: LabelledBatch, scale: Float, dropout: DropoutStep?, into gradient: MutableFloats,
+    _ batch: LabelledBatch, scale: Float, dropout: DropoutStep?, into gradient: MutableFloats,
     _ progress: () -> Void
-  ) -> Double {
+  ) -> [Double] {
     model.forward(
-      part.batch, parameters.base, activations, dropout: dropout, pool, progress: progress)
-    let loss = part.labels.withUnsafeBufferPointer { labels -> Double in
-      guard let labels = labels.baseAddress else { return 0 }
-      return BCEWithLogits.forwardBackward(
-        activations.logitsGradient, activations.logits, labels, count: part.labels.count,
-        scale: scale)
+      batch.batch, parameters.base, activations, dropout: dropout, pool, progress: progress)
+    let labelCount = model.configuration.labelNames.count
+    let parts = batch.batch.sequenceParts
+    let sums = batch.labels.withUnsafeBufferPointer { labels in
+      (0..<parts.count).map { part -> Double in
+        guard let labels = labels.baseAddress, !parts[part].isEmpty else { return 0 }
+        let start = parts[part].lowerBound * labelCount
+        return BCEWithLogits.forwardBackward(
+          activations.logitsGradient + start, activations.logits + start, labels + start,
+          count: parts[part].count * labelCount, scale: scale)
+      }
     }
     model.backward(
-      part.batch, parameters.base, gradient, activations, dropout: dropout, pool,
+      batch.batch, parameters.base, gradient, activations, dropout: dropout, pool,
       progress: progress)
-    return loss
+    return sums
   }
 
   /// The Euclidean norm of all gradients together.

@@ -65,9 +65,7 @@ package final class Trainer {
     schedule = LearningRateSchedule(
       shape: trajectory.schedule, peak: trajectory.learningRate,
       warmupRatio: trajectory.warmupRatio, totalSteps: state.maxSteps)
-    let tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
-    replica = Replica(
-      setup.configuration, threads: threads, subtreeParts: tree.parts(of: communicator.rank).count)
+    replica = Replica(setup.configuration, threads: threads)
     step = try TrainingStep(setup.train, replica, trajectory, communicator)
     checkpointing = try communicator.agree { [setup, replica] in
       try setup.run.map {

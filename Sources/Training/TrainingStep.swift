@@ -61,10 +61,13 @@ final class TrainingStep {
     // A row that only this rank cannot read must not leave the others in the exchange.
     communicator.orAbort {
       try replica.computeGradient(
-        ofParts: tree.parts(of: communicator.rank), scale: Float(1 / elements),
+        ofParts: tree.parts(of: communicator.rank),
+        tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } }, scale: Float(1 / elements),
         dropout: DropoutStep(seed: trajectory.seed, step: step),
-        load: { part in
-          let loaded = try labelledBatch(data.read(parts[part].map { rows[$0] }))
+        load: { range in
+          let together = parts[range].flatMap { $0.map { rows[$0] } }
+          let bounds = parts[range].reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+          let loaded = try labelledBatch(data.read(together), parts: Parts(bounds: bounds))
           try loaded.batch.check(against: replica.model.configuration)
           return loaded
         }, loss: { sums[$0] = $1 }, progress: communicator.worked)

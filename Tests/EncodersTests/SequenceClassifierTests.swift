@@ -21,7 +21,9 @@ import Testing
     }
   }
 
-  private func batch(lengths: [Int], rows: [UInt32], pairs: Bool = false) -> PackedBatch {
+  private func batch(
+    lengths: [Int], rows: [UInt32], pairs: Bool = false, parts: Parts? = nil
+  ) -> PackedBatch {
     var ids: [Int32] = []
     var types: [UInt8] = []
     var bounds: [Int32] = [0]
@@ -31,7 +33,8 @@ import Testing
       bounds.append(Int32(ids.count))
     }
     return PackedBatch(
-      inputIDs: ids, typeIDs: pairs ? types : nil, cumulativeLengths: bounds, rows: rows)
+      inputIDs: ids, typeIDs: pairs ? types : nil, cumulativeLengths: bounds, rows: rows,
+      parts: parts)
   }
 
   private func logits(
@@ -50,7 +53,7 @@ import Testing
     // Stale numbers must not survive: backward overwrites everything.
     gradients.base.update(repeating: .nan, count: gradients.count)
     model.forward(batch, parameters.base, activations, dropout: dropout, pool)
-    let labels = (0..<batch.sequenceCount * 3).map { Float($0 % 2) }
+    let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
     _ = BCEWithLogits.forwardBackward(
       activations.logitsGradient, activations.logits, labels, count: labels.count, scale: 0.1)
     model.backward(batch, parameters.base, gradients.base, activations, dropout: dropout, pool)
@@ -63,9 +66,7 @@ import Testing
     let together = logits(batch(lengths: lengths, rows: [4, 8, 15, 16, 23]))
     for (index, row) in [UInt32(4), 8, 15, 16, 23].enumerated() {
       let alone = logits(batch(lengths: [lengths[index]], rows: [row]))
-      for label in 0..<3 {
-        #expect(abs(alone[label] - together[index * 3 + label]) < 1e-5)
-      }
+      #expect(alone == Array(together[index * 3..<index * 3 + 3]))
     }
   }
 
@@ -74,7 +75,7 @@ import Testing
     let step = DropoutStep(seed: 1, step: 5)
     let forth = logits(batch(lengths: [9, 12], rows: [4, 8]), isTraining: true, dropout: step)
     let back = logits(batch(lengths: [12, 9], rows: [8, 4]), isTraining: true, dropout: step)
-    for label in 0..<3 { #expect(abs(forth[label] - back[3 + label]) < 1e-5) }
+    #expect(forth[..<3] == back[3...])
     let later = logits(
       batch(lengths: [9, 12], rows: [4, 8]), isTraining: true,
       dropout: DropoutStep(seed: 1, step: 6))
@@ -92,12 +93,35 @@ import Testing
     }
   }
 
+  @Test(
+    "micro-batches together have the bits of their gradients summed in the tree",
+    arguments: [[0, 5], [0, 2, 5], [0, 1, 1, 4, 5], [0, 0, 1, 2, 2, 3, 4, 5, 5]])
+  func partsTogether(bounds: [Int]) {
+    let lengths = [9, 1, 40, 3, 17]
+    let rows: [UInt32] = [4, 8, 15, 16, 23]
+    let parts = Parts(bounds: bounds)
+    let step = DropoutStep(seed: 1, step: 5)
+    func sum(_ range: Range<Int>) -> [Float] {
+      guard range.count > 1 else {
+        let rowRange = parts[range.lowerBound]
+        return gradient(
+          batch(lengths: Array(lengths[rowRange]), rows: Array(rows[rowRange]), pairs: true),
+          dropout: step, threads: 1)
+      }
+      let middle = (range.lowerBound + range.upperBound) / 2
+      return zip(sum(range.lowerBound..<middle), sum(middle..<range.upperBound)).map(+)
+    }
+    let together = gradient(
+      batch(lengths: lengths, rows: rows, pairs: true, parts: parts), dropout: step, threads: 2)
+    #expect(together == sum(0..<parts.count))
+  }
+
   @Test("the gradient is the loss's slope, dropout on")
   func gradientIsSlope() {
     let batch = batch(lengths: [5, 8], rows: [2, 3], pairs: true)
     let step = DropoutStep(seed: 3, step: 1)
     let gradient = gradient(batch, dropout: step, threads: 1)
-    let labels = (0..<6).map { Float($0 % 2) }
+    let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
     func loss() -> Double {
       let logits = logits(batch, isTraining: true, dropout: step)
       return 0.1

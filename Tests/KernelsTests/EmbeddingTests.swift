@@ -42,14 +42,12 @@ import Testing
     let H = 70
     // Float addition that notices its order: the ones are lost unless they come after the big pair.
     let values: [Float] = [1e8, 1, -1e8, 1, 0.5]
-    let ids: [Int32] = [2, 2, 2, 2, 0]
+    let groups = RowGroups([2, 2, 2, 2, 0])
     let dy = Arena(count: 5 * H)
     for i in 0..<5 * H { dy.base[i] = values[i / H] }
     expectSameBitsOnAnyThreads { pool in
       let table = Arena(count: 3 * H)
-      ids.withUnsafeBufferPointer {
-        Embedding.accumulate(table.base, dy.base, rowOf: $0.baseAddress!, rows: 5, width: H, pool)
-      }
+      Embedding.backward(table.base, dy.base, groups, tokens: .one(5), width: H, pool)
       let row = ((Float(1e8) + 1) - 1e8) + 1
       #expect((0..<H).allSatisfy { table.base[2 * H + $0] == row && table.base[$0] == 0.5 })
       #expect((0..<H).allSatisfy { table.base[H + $0] == 0 })
@@ -57,32 +55,34 @@ import Testing
     }
   }
 
-  @Test("Word, position and type indices accumulate alike, onto what is there")
-  func indexTypes() {
-    let H = 5
-    let dy = random(4 * H, "dy")
-    let pool = ThreadPool(threads: 2)
-    let rows = [1, 0, 1, 1]
-    let tables = (0..<4).map { _ in random(2 * H, "table") }
-    Embedding.accumulate(tables[0].base, dy.base, rowOf: { rows[$0] }, rows: 4, width: H, pool)
-    rows.map(Int32.init).withUnsafeBufferPointer {
-      Embedding.accumulate(
-        tables[1].base, dy.base, rowOf: $0.baseAddress!, rows: 4, width: H, pool)
+  @Test(
+    "Parts of a table's gradient are summed in their tree, to the bit",
+    arguments: [[0, 40], [0, 13, 40], [0, 0, 9, 9, 40], [0, 4, 11, 15, 15, 22, 30, 31, 40]])
+  func partsOfTable(bounds: [Int]) {
+    let (H, V) = (45, 6)
+    let parts = Parts(bounds: bounds)
+    let ids = (0..<40).map { Int32($0 * $0 % 7 % V) }
+    let dy = random(40 * H, "dy")
+    let expected = treeSum(parts, count: V * H) { rows in
+      let table = Arena(count: V * H)
+      for t in rows { for c in 0..<H { table.base[Int(ids[t]) * H + c] += dy.base[t * H + c] } }
+      return table
     }
-    rows.map(UInt32.init).withUnsafeBufferPointer {
-      Embedding.accumulate(
-        tables[2].base, dy.base, rowOf: $0.baseAddress!, rows: 4, width: H, pool)
+    expectSameBitsOnAnyThreads { pool in
+      let table = Arena(count: V * H)
+      Embedding.backward(table.base, dy.base, RowGroups(ids), tokens: parts, width: H, pool)
+      #expect(table.bits == expected.bits)
+      return [table]
     }
-    rows.map(UInt8.init).withUnsafeBufferPointer {
-      Embedding.accumulate(
-        tables[3].base, dy.base, rowOf: $0.baseAddress!, rows: 4, width: H, pool)
-    }
-    var expected = random(2 * H, "table").doubles
-    for t in 0..<4 { for c in 0..<H { expected[rows[t] * H + c] += dy.doubles[t * H + c] } }
-    for table in tables { expectClose("table", table, expected) }
-    let before = tables[0].bits
-    Embedding.accumulate(tables[0].base, dy.base, rowOf: { _ in 9 }, rows: 0, width: H, pool)
-    #expect(tables[0].bits == before)
+  }
+
+  @Test("Tokens are grouped by ascending row, in their order within it")
+  func groups() {
+    let groups = RowGroups([5, 0, 5, 3])
+    #expect(groups.rows == [0, 3, 5])
+    #expect(groups.tokens == [1, 3, 0, 2])
+    #expect(groups.starts == [0, 1, 2, 4])
+    #expect(RowGroups([Int32]()).rows.isEmpty)
   }
 
   @Test("Gathered rows scatter back to where they came from")

@@ -41,7 +41,7 @@ private struct Row {
     let (dx, dgamma, dbeta) = (unwritten(T * H), unwritten(H), unwritten(H))
     LayerNorm.backward(
       dx.base, dgamma.base, dbeta.base, dy.base, normalized.base, inverse.base, gamma.base,
-      rows: T, width: H, pool)
+      rows: .one(T), width: H, pool)
 
     let rows = (0..<T).map { t in
       Row(Array(x.doubles[t * H..<(t + 1) * H]), epsilon: Double(Float(1e-5)))
@@ -60,7 +60,7 @@ private struct Row {
 
     LayerNorm.backward(
       dy.base, dgamma.base, dbeta.base, dy.base, normalized.base, inverse.base, gamma.base,
-      rows: T, width: H, pool)
+      rows: .one(T), width: H, pool)
     #expect(dy.bits == dx.bits)
   }
 
@@ -105,7 +105,7 @@ private struct Row {
         epsilon: 1e-5, key, at, rows: T, width: H, pool)
       ResidualNorm.backward(
         dx.base, dresidual.base, db.base, dgamma.base, dbeta.base, dy.base, normalized.base,
-        inverse.base, gamma.base, key, at, rows: T, width: H, pool)
+        inverse.base, gamma.base, key, at, rows: .one(T), width: H, pool)
 
       Dropout.apply(biased.base, biased.base, key, at, rows: T, width: H, pool)
       Reduction.add(biased.base, residual.base, count: T * H, pool)
@@ -114,7 +114,7 @@ private struct Row {
         rows: T, width: H, pool)
       LayerNorm.backward(
         dsum2.base, dgamma2.base, dbeta2.base, dy.base, normalized2.base, inverse2.base, gamma.base,
-        rows: T, width: H, pool)
+        rows: .one(T), width: H, pool)
       Dropout.apply(dx2.base, dsum2.base, key, at, rows: T, width: H, pool)
     }
     expectClose("y", y, y2.doubles, absolute: 1e-5)
@@ -144,7 +144,7 @@ private struct Row {
           beta.base, epsilon: 1e-5, key, at, rows: T, width: H, pool)
         ResidualNorm.backward(
           dx.base, dresidual.base, db.base, dgamma.base, dbeta.base, dy.base, normalized.base,
-          inverse.base, gamma.base, key, at, rows: T, width: H, pool)
+          inverse.base, gamma.base, key, at, rows: .one(T), width: H, pool)
       }
       return [y, normalized, inverse, dx, dresidual, db, dgamma, dbeta]
     }

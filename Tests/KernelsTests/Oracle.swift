@@ -86,6 +86,18 @@ func product(
   return c
 }
 
+/// The sums of the parts, each by itself, added in their tree by recursion.
+func treeSum(_ parts: Parts, count: Int, _ sum: (Range<Int>) -> Arena) -> Arena {
+  func subtree(_ range: Range<Int>) -> Arena {
+    guard range.count > 1 else { return sum(parts[range.lowerBound]) }
+    let middle = (range.lowerBound + range.upperBound) / 2
+    let (left, right) = (subtree(range.lowerBound..<middle), subtree(middle..<range.upperBound))
+    for i in 0..<count { left.base[i] += right.base[i] }
+    return left
+  }
+  return subtree(0..<parts.count)
+}
+
 /// Sums of the columns of a [rows, width].
 func columnSums(_ a: [Double], rows: Int, width: Int) -> [Double] {
   (0..<width).map { c in (0..<rows).reduce(0) { $0 + a[$1 * width + c] } }

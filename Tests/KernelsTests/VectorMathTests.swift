@@ -95,14 +95,14 @@ import Testing
 
     let dy = random(rows * width, "dy")
     let (dx, db) = (unwritten(rows * width), unwritten(width))
-    GELU.backward(dx.base, db.base, dy.base, derivative.base, rows: rows, width: width, pool)
+    GELU.backward(dx.base, db.base, dy.base, derivative.base, rows: .one(rows), width: width, pool)
     let expected = (0..<z.count).map { dy.doubles[$0] * slope[$0] }
     expectClose("dx", dx, expected, absolute: 2e-6)
     expectClose("db", db, columnSums(expected, rows: rows, width: width), absolute: 5e-6)
 
     let aliased = dy.copy
     GELU.backward(
-      aliased.base, db.base, aliased.base, derivative.base, rows: rows, width: width, pool)
+      aliased.base, db.base, aliased.base, derivative.base, rows: .one(rows), width: width, pool)
     #expect(aliased.bits == dx.bits)
     let overwritten = x.copy
     GELU.forward(
@@ -129,7 +129,7 @@ import Testing
         unwritten(57 * 200), unwritten(57 * 200), unwritten(57 * 200), unwritten(200)
       )
       GELU.forward(y.base, d.base, x.base, b.base, rows: 57, width: 200, pool)
-      GELU.backward(dx.base, db.base, dy.base, d.base, rows: 57, width: 200, pool)
+      GELU.backward(dx.base, db.base, dy.base, d.base, rows: .one(57), width: 200, pool)
       return [y, d, dx, db]
     }
   }

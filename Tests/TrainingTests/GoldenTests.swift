@@ -73,7 +73,7 @@ import Training
     let (batch, padded) = try #require(inputs.packedBatch())
     try batch.check(against: configuration)
     let labels = try #require(inputs.floats("labels"))
-    let replica = Replica(configuration, threads: 2, subtreeParts: 1)
+    let replica = Replica(configuration, threads: 2)
     _ = try loadParameters(
       of: replica.model, from: ModelFolder(path: folder), into: replica.parameters.base,
       initialisingWith: nil)
@@ -109,7 +109,7 @@ import Training
   ) throws -> Double {
     var sum = 0.0
     try replica.computeGradient(
-      ofParts: 0..<1, scale: 1 / Float(labels.count), dropout: nil,
+      ofParts: 0..<1, tokens: [batch.tokenCount], scale: 1 / Float(labels.count), dropout: nil,
       load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
     return sum / Double(labels.count)
   }
@@ -172,7 +172,7 @@ import Training
     let folder = try #require(Reference.miniLM)
     var configuration = try ModelConfiguration(modelFolder: folder)
     configuration.labelNames = (0..<11).map { "LABEL_\($0)" }
-    let replica = Replica(configuration, threads: 2, subtreeParts: 1)
+    let replica = Replica(configuration, threads: 2)
     let initialised = try loadParameters(
       of: replica.model, from: ModelFolder(path: folder), into: replica.parameters.base,
       initialisingWith: 1)
@@ -185,7 +185,7 @@ import Training
     var comparison = GoldenComparison()
     var sum = 0.0
     try replica.computeGradient(
-      ofParts: 0..<1, scale: 1 / Float(labels.count), dropout: nil,
+      ofParts: 0..<1, tokens: [batch.tokenCount], scale: 1 / Float(labels.count), dropout: nil,
       load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
     comparison.compare("loss", sum / Double(labels.count), expected.loss, tolerance: 2e-6)
     let evaluator = Evaluator(

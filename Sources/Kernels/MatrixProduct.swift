@@ -1,0 +1,179 @@
+/// Products of two matrices whose left operand has its rows in memory one after the other: c = a · b
+/// with a row of a a token. In whole tiles, threads share the columns of c.
+///
+/// The sum over the depth is cut into blocks; each is one chain of fused multiply-adds, and blocks
+/// are added in their order. Bits depend on nothing else: neither on M and N nor on the
+/// threads, the tiles or the processor.
+///
+/// M rows, N columns, K depth.
+struct MatrixProduct {
+  /// Depth of a block.
+  static let depthBlock = 256
+  /// Floats of the left operand that are packed at a time: 2 MiB.
+  private static let packedFloats = 1 << 19
+
+  /// How the right operand lies in memory.
+  enum RightOperand {
+    /// Element (k, n) at k * stride + n.
+    case rows(Floats, stride: Int)
+    /// Element (k, n) at n * stride + k.
+    case columns(Floats, stride: Int)
+  }
+
+  /// [M, N], rows N apart.
+  let c: MutableFloats
+  /// [M, K], rows K apart.
+  let a: Floats
+  let b: RightOperand
+  /// [N], what every row begins with.
+  var bias: Floats?
+  let columns: Int
+  let depth: Int
+  /// Whether c is added to.
+  var accumulate = false
+  let kernel: TileKernel
+
+  /// Rows that are packed and multiplied at a time.
+  func rowsAtATime(_ rows: Int) -> Int {
+    min(rows, max(16, Self.packedFloats / max(depth, 1) / kernel.rows) * kernel.rows)
+  }
+
+  /// Floats of the packed left operand of `rows` rows.
+  func packedCount(rows: Int) -> Int {
+    depthBlocks.reduce(0) { $0 + blockCount(rows: rows, depth: $1.count) }
+  }
+
+  /// Floats that a thread needs for ``multiply(panels:of:packed:scratch:)``.
+  var scratchCount: Int {
+    Self.depthBlock * kernel.columns + kernel.columns + kernel.rows * kernel.columns
+  }
+
+  private var depthBlocks: [Range<Int>] {
+    stride(from: 0, to: depth, by: Self.depthBlock).map { $0..<min($0 + Self.depthBlock, depth) }
+  }
+
+  private func blockCount(rows: Int, depth: Int) -> Int {
+    kernel.tileCount(rows) * kernel.packedCount(height: kernel.rows, depth: depth)
+  }
+
+  /// Packs one tile of the left operand.
+  ///
+  /// - Parameter rows: Those of a that are packed together.
+  func pack(tile: Int, of rows: Range<Int>, into packed: MutableFloats) {
+    let first = rows.lowerBound + tile * kernel.rows
+    let count = min(kernel.rows, rows.upperBound - first)
+    let height = kernel.height(count)
+    var block = packed
+    for k in stride(from: 0, to: depth, by: Self.depthBlock) {
+      let depth = min(Self.depthBlock, self.depth - k)
+      Packing.transposed(
+        block + tile * kernel.packedCount(height: kernel.rows, depth: depth), width: height,
+        a + first * self.depth + k, stride: self.depth, count: count, depth: depth)
+      block += blockCount(rows: rows.count, depth: depth)
+    }
+  }
+
+  /// Computes some panels of c's columns for the rows that are packed.
+  func multiply(
+    panels: Range<Int>, of rows: Range<Int>, packed: Floats, scratch: MutableFloats
+  ) {
+    var block = packed
+    for k in stride(from: 0, to: depth, by: Self.depthBlock) {
+      let depth = min(Self.depthBlock, self.depth - k)
+      for panel in panels {
+        multiply(panel: panel, at: k, depth: depth, rows, block, scratch)
+      }
+      block += blockCount(rows: rows.count, depth: depth)
+    }
+    guard depth == 0 else { return }
+    // An empty sum.
+    for row in rows where !accumulate {
+      for n in panels.lowerBound * kernel.columns..<min(columns, panels.upperBound * kernel.columns)
+      {
+        c[row * columns + n] = bias?[n] ?? 0
+      }
+    }
+  }
+
+  /// One block of the depth of one panel, whose right operand is packed first.
+  private func multiply(
+    panel: Int, at k: Int, depth: Int, _ rows: Range<Int>, _ left: Floats,
+    _ scratch: MutableFloats
+  ) {
+    let width = kernel.columns
+    let first = panel * width
+    let count = min(width, columns - first)
+    let edge = Edge(scratch, columns: count, of: width)
+    let right = scratch + (kernel.rows + 1) * width
+    switch b {
+    case .rows(let b, let stride):
+      Packing.rows(
+        right, width: width, b + k * stride + first, stride: stride, columns: count, depth: depth)
+    case .columns(let b, let stride):
+      Packing.transposed(
+        right, width: width, b + first * stride + k, stride: stride, count: count, depth: depth)
+    }
+    let start = k == 0 ? bias.map { edge.padded($0 + first) } : nil
+    for tile in 0..<kernel.tileCount(rows.count) {
+      let top = tile * kernel.rows
+      edge.multiply(
+        kernel, rows: min(kernel.rows, rows.count - top),
+        c + (rows.lowerBound + top) * columns + first, stride: columns, start: start,
+        left + tile * kernel.packedCount(height: kernel.rows, depth: depth), Floats(right),
+        depth: depth, accumulate: accumulate || k > 0)
+    }
+  }
+}
+
+/// Tiles over the edge of a matrix: computed in whole in scratch, and copied as far as they count.
+struct Edge {
+  /// [1 + rows, width]
+  private let scratch: MutableFloats
+  private let columns: Int
+  private let width: Int
+
+  /// - Parameters:
+  ///   - scratch: [1 + rows of a tile, width] floats.
+  ///   - columns: Of the tile's `width` columns those that are in the matrix.
+  init(_ scratch: MutableFloats, columns: Int, of width: Int) {
+    self.scratch = scratch
+    self.columns = columns
+    self.width = width
+  }
+
+  /// `columns` floats, and zeros up to the tile's width.
+  func padded(_ x: Floats) -> Floats {
+    scratch.update(repeating: 0, count: width)
+    scratch.update(from: x, count: columns)
+    return Floats(scratch)
+  }
+
+  /// `TileKernel.multiply` for the `rows` rows and `columns` columns that are in the matrix.
+  @inline(__always)
+  func multiply(
+    _ kernel: TileKernel, rows: Int, _ c: MutableFloats, stride: Int, start: Floats?, _ a: Floats,
+    _ b: Floats, depth: Int, accumulate: Bool
+  ) {
+    let height = kernel.height(rows)
+    guard rows < height || columns < width else {
+      return kernel.multiply(
+        height: height, c, stride: stride, start: start, a, b, depth: depth,
+        accumulate: accumulate)
+    }
+    let tile = scratch + width
+    kernel.multiply(
+      height: height, tile, stride: width, start: start, a, b, depth: depth, accumulate: false)
+    for row in 0..<rows {
+      let (c, tile) = (c + row * stride, tile + row * width)
+      eachVector(columns) { n, lanes in
+        let sum = load(tile, n, lanes)
+        store(accumulate ? load(c, n, lanes) + sum : sum, c, n, lanes)
+      }
+    }
+  }
+
+  /// Copies what counts of a tile to the matrix.
+  func copy(_ tile: MutableFloats, rows: Int, to c: MutableFloats, stride: Int) {
+    for row in 0..<rows { (c + row * stride).update(from: tile + row * width, count: columns) }
+  }
+}
