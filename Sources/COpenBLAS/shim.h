@@ -25,6 +25,9 @@ static inline void lockstep_pause(void) {
 #endif
 }
 
+/// Asks for the cache line at p, to be read soon. An address without memory is ignored.
+static inline void lockstep_prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
+
 /// Swift imports this as SIMD8<Float>.
 typedef float lockstep_float8 __attribute__((ext_vector_type(8)));
 

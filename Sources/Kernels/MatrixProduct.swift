@@ -1,3 +1,5 @@
+import COpenBLAS
+
 /// Products of two matrices whose left operand has its rows in memory one after the other: c = a · b
 /// with a row of a a token. In whole tiles, threads share the columns of c.
 ///
@@ -81,7 +83,12 @@ struct MatrixProduct {
     for k in stride(from: 0, to: depth, by: Self.depthBlock) {
       let depth = min(Self.depthBlock, self.depth - k)
       for panel in panels {
-        multiply(panel: panel, at: k, depth: depth, rows, block, scratch)
+        // The weights come from memory: while a panel is computed, the next one is on its way.
+        let next =
+          panel + 1 < panels.upperBound
+          ? rightBlock(panel: panel + 1, at: k)
+          : rightBlock(panel: panels.lowerBound, at: k + Self.depthBlock)
+        multiply(panel: panel, at: k, depth: depth, rows, block, scratch, prefetching: next)
       }
       block += blockCount(rows: rows.count, depth: depth)
     }
@@ -95,10 +102,24 @@ struct MatrixProduct {
     }
   }
 
+  /// One panel's block of the right operand as it lies in memory.
+  private func rightBlock(panel: Int, at k: Int) -> StridedBlock? {
+    guard k < depth else { return nil }
+    let first = panel * kernel.columns
+    let count = min(kernel.columns, columns - first)
+    let depth = min(Self.depthBlock, self.depth - k)
+    switch b {
+    case .rows(let b, let stride):
+      return StridedBlock(start: b + k * stride + first, rows: depth, width: count, stride: stride)
+    case .columns(let b, let stride):
+      return StridedBlock(start: b + first * stride + k, rows: count, width: depth, stride: stride)
+    }
+  }
+
   /// One block of the depth of one panel, whose right operand is packed first.
   private func multiply(
     panel: Int, at k: Int, depth: Int, _ rows: Range<Int>, _ left: Floats,
-    _ scratch: MutableFloats
+    _ scratch: MutableFloats, prefetching next: StridedBlock?
   ) {
     let width = kernel.columns
     let first = panel * width
@@ -114,13 +135,32 @@ struct MatrixProduct {
         right, width: width, b + first * stride + k, stride: stride, count: count, depth: depth)
     }
     let start = k == 0 ? bias.map { edge.padded($0 + first) } : nil
-    for tile in 0..<kernel.tileCount(rows.count) {
+    let tiles = kernel.tileCount(rows.count)
+    for tile in 0..<tiles {
       let top = tile * kernel.rows
+      next?.prefetch(share: tile, of: tiles)
       edge.multiply(
         kernel, rows: min(kernel.rows, rows.count - top),
         c + (rows.lowerBound + top) * columns + first, stride: columns, start: start,
         left + tile * kernel.packedCount(height: kernel.rows, depth: depth), Floats(right),
         depth: depth, accumulate: accumulate || k > 0)
+    }
+  }
+}
+
+/// A block of a matrix in memory.
+private struct StridedBlock {
+  let start: Floats
+  let rows: Int
+  let width: Int
+  let stride: Int
+
+  /// Asks for one of `shares` parts of the block's rows.
+  @inline(__always)
+  func prefetch(share: Int, of shares: Int) {
+    for row in rows * share / shares..<rows * (share + 1) / shares {
+      let row = start + row * stride
+      for c in Swift.stride(from: 0, to: width, by: 16) { lockstep_prefetch(row + c) }
     }
   }
 }
