@@ -5,6 +5,7 @@
 // library's globals; each one that lockstep uses gets a getter.
 static inline MPI_Comm lockstep_comm_world(void) { return MPI_COMM_WORLD; }
 static inline MPI_Datatype lockstep_byte(void) { return MPI_BYTE; }
+static inline MPI_Datatype lockstep_int32(void) { return MPI_INT32_T; }
 static inline MPI_Datatype lockstep_int64(void) { return MPI_INT64_T; }
 static inline MPI_Datatype lockstep_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype lockstep_double(void) { return MPI_DOUBLE; }

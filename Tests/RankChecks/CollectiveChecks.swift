@@ -17,6 +17,7 @@ func checkCollectives(_ communicator: Communicator, _: [String]) throws {
     for count in elementCounts where longest == wholeMessage || count <= 1000 {
       try checkBroadcast(communicator, count)
       try checkGatherAll(communicator, count)
+      try checkNumberGather(communicator, count)
       try checkSumAll(communicator, count)
       try checkFloatSums(communicator, count)
     }
@@ -60,6 +61,31 @@ private func checkGatherAll(_ communicator: Communicator, _ count: Int) throws {
   let expected = (0..<communicator.size).map { pattern(length($0), from: $0) }
   let gathered = try communicator.gatherAll(expected[communicator.rank])
   try require(gathered == expected, "gather of \(count) bytes and more")
+}
+
+/// Numbers gathered twice through the same buffers while another collective call goes on; counts that
+/// differ, the last rank's none.
+private func checkNumberGather(_ communicator: Communicator, _ count: Int) throws {
+  let gather = NumberGather(communicator)
+  let (rank, size) = (communicator.rank, communicator.size)
+  for round in 1...2 {
+    let counts = (0..<size).map { $0 == size - 1 ? 0 : count / round + $0 }
+    let numbers = (0..<size).map { rank in
+      (0..<counts[rank]).map { Int32($0 * round + rank * 7) - 3 }
+    }
+    try numbers[rank].withUnsafeBufferPointer { try gather.start($0, counts: counts) }
+    _ = try communicator.sumAll([1])
+    let gathered = Array(try gather.finish())
+    try require(gathered == numbers.flatMap { $0 }, "gather of \(count) numbers and more")
+  }
+  do {
+    let counts = [Int](repeating: 1, count: size)
+    try [Int32(1), 2].withUnsafeBufferPointer { try gather.start($0, counts: counts) }
+  } catch {
+    let found = (error as? CollectiveError)?.found
+    return try require(found == "2 on this rank", "another message: \(error)")
+  }
+  throw CheckFailed(description: "a count other than announced passed")
 }
 
 private func checkSumAll(_ communicator: Communicator, _ count: Int) throws {
