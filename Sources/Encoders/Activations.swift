@@ -11,6 +11,9 @@ package final class Activations {
   private var capacity = Capacity()
   private var arena = Arena(count: 0)
   private(set) var buffers: ActivationBuffers
+  /// Which tokens of a batch have which position, and which type.
+  let positionTokens: RowTokens
+  let typeTokens: RowTokens
 
   /// - Parameters:
   ///   - isTraining: Whether a backward pass will follow; without one, memory is that of one layer.
@@ -19,6 +22,8 @@ package final class Activations {
     self.configuration = configuration
     self.isTraining = isTraining
     self.threads = threads
+    positionTokens = RowTokens(tableRows: configuration.maxPositions)
+    typeTokens = RowTokens(tableRows: configuration.typeVocabularySize)
     var cursor = ArenaCursor(base: arena.base)
     buffers = ActivationBuffers(
       &cursor, Capacity(), configuration, isTraining: isTraining, threads: threads)

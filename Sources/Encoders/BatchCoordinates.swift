@@ -16,20 +16,12 @@ final class BatchCoordinates: @unchecked Sendable {
   let sequenceRows: UnsafePointer<UInt32>
   /// [S]: index of each sequence's first token
   let firstTokens: UnsafePointer<Int32>
-  /// The tokens by word, by position and by type.
-  let wordGroups: RowGroups
-  let positionGroups: RowGroups
-  let typeGroups: RowGroups
 
   // Nothing changes after init, which is what makes sharing between threads safe.
   init(
     inputIDs: [Int32], typeIDs: [UInt8]?, cumulativeLengths: [Int32], rows: [UInt32],
     tokenRows: [UInt32], positions: [UInt32]
   ) {
-    wordGroups = RowGroups(inputIDs)
-    positionGroups = RowGroups(positions.lazy.map { Int32($0) })
-    typeGroups = RowGroups(
-      typeIDs.map { $0.map { Int32($0) } } ?? [Int32](repeating: 0, count: inputIDs.count))
     self.inputIDs = copy(inputIDs)
     self.typeIDs = typeIDs.map(copy)
     self.cumulativeLengths = UnsafeBufferPointer(

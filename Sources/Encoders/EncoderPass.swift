@@ -12,6 +12,9 @@ struct EncoderPass {
   let sequenceParts: Parts
   let hidden: Int
   let buffers: ActivationBuffers
+  /// The tokens by position and by type, sorted in backward.
+  let positionTokens: RowTokens
+  let typeTokens: RowTokens
   let configuration: ModelConfiguration
   let pool: ThreadPool
   private let dropout: DropoutStep?
@@ -26,6 +29,8 @@ struct EncoderPass {
     sequenceParts = batch.sequenceParts
     hidden = configuration.hiddenSize
     buffers = activations.buffers
+    positionTokens = activations.positionTokens
+    typeTokens = activations.typeTokens
     self.configuration = configuration
     self.dropout = dropout
     self.pool = pool
@@ -88,7 +93,7 @@ struct EncoderPass {
   /// overwrites the layer's parameter gradients. Blocks stand in the reverse of `forward`'s order.
   func backward(
     _ layer: BertParameters.Layer, _ index: Int, _ kept: ActivationBuffers.Layer, _ input: Floats,
-    _ at: BatchCoordinates, _ p: Floats, _ g: MutableFloats
+    _ at: BatchCoordinates, _ p: Floats, _ g: DenseGradients
   ) {
     let intermediate = configuration.intermediateSize
     let (a, b, c) = (buffers.scratchA, buffers.scratchB, buffers.scratchC)

@@ -15,7 +15,7 @@ package struct PackedBatch: Sendable {
   /// The micro-batches, by sequences: each one's gradient is summed by itself.
   package let sequenceParts: Parts
   /// The same by tokens.
-  let tokenParts: Parts
+  package let tokenParts: Parts
   let coordinates: BatchCoordinates
 
   package var tokenCount: Int { inputIDs.count }

@@ -16,7 +16,8 @@ package struct Parameter: Sendable, Equatable {
 /// The one order of parameters for arenas, gradient buckets and checkpoints.
 ///
 /// Tensors follow each other without gaps: the query, key and value weights of a layer are one
-/// [3H, H] matrix to the kernels, and their biases one [3H] vector.
+/// [3H, H] matrix to the kernels, and their biases one [3H] vector. The word table stands first: its
+/// gradient has rows only for the words that occur, and all others are one dense range.
 package struct ParameterLayout: Sendable, Equatable {
   package private(set) var parameters: [Parameter] = []
   /// Floats in an arena.
@@ -32,6 +33,11 @@ package struct ParameterLayout: Sendable, Equatable {
     return parameter.offset
   }
 
+  /// The word embeddings [V, H].
+  package var wordTable: Parameter { parameters[0] }
+  /// The floats of all parameters but the word table: those that have a gradient in every step.
+  package var dense: Range<Int> { wordTable.range.upperBound..<count }
+
   /// The longest runs of neighbouring parameters with one answer to weight decay: what an optimizer
   /// step iterates over.
   package var decayRuns: [(range: Range<Int>, decays: Bool)] {
@@ -44,5 +50,10 @@ package struct ParameterLayout: Sendable, Equatable {
       }
     }
     return runs
+  }
+
+  /// The parts of `decayRuns` that lie in a range of floats.
+  package func decayRuns(in range: Range<Int>) -> [(range: Range<Int>, decays: Bool)] {
+    decayRuns.map { ($0.range.clamped(to: range), $0.decays) }.filter { !$0.0.isEmpty }
   }
 }

@@ -58,19 +58,23 @@ package final class SequenceClassifier {
   /// their tree.
   ///
   /// - Parameters:
-  ///   - gradients: `layout.count` floats, all overwritten; zeros for an empty batch.
+  ///   - gradients: Of all parameters but the word table: `layout.dense.count` floats, all overwritten;
+  ///     zeros for an empty batch.
   ///   - progress: Called after every layer.
+  /// - Returns: [T, H] The gradient of each token's word embedding, for `Embedding.sumRows`, in the
+  ///   activations' scratch: good until the next pass.
   /// - Precondition: `forward` ran last on the same batch, parameters and training activations.
   package func backward(
     _ batch: PackedBatch, _ parameters: Floats, _ gradients: MutableFloats,
     _ activations: Activations, dropout: DropoutStep?, _ pool: ThreadPool,
     progress: () -> Void = {}
-  ) {
+  ) -> Floats {
     precondition(activations.isTraining, "inference keeps no activations to go back through")
     guard batch.sequenceCount > 0 else {
-      Reduction.zero(gradients, count: layout.count, pool)
-      return
+      Reduction.zero(gradients, count: layout.dense.count, pool)
+      return Floats(activations.buffers.scratchA)
     }
+    let gradients = DenseGradients(gradients, layout)
     let pass = EncoderPass(batch, activations, configuration, dropout, pool)
     let coordinates = batch.coordinates
     backwardHead(pass, coordinates, parameters, gradients)
@@ -80,7 +84,7 @@ package final class SequenceClassifier {
         layer, index, pass.buffers.layers[index], Floats(input), coordinates, parameters, gradients)
       progress()
     }
-    backwardEmbeddings(pass, coordinates, parameters, gradients)
+    return backwardEmbeddings(pass, coordinates, parameters, gradients)
   }
 }
 
@@ -104,10 +108,11 @@ extension SequenceClassifier {
       width: width, pass.pool)
   }
 
-  /// Takes the gradient of the first layer's input from scratch A.
+  /// Takes the gradient of the first layer's input from scratch A, and leaves that of the embeddings'
+  /// sum there.
   private func backwardEmbeddings(
-    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: MutableFloats
-  ) {
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: DenseGradients
+  ) -> Floats {
     let buffers = pass.buffers
     let (rows, width) = (pass.tokens, pass.hidden)
     let gradient = buffers.scratchA
@@ -117,20 +122,17 @@ extension SequenceClassifier {
       gradient, g + offsets.embeddingNormWeight, g + offsets.embeddingNormBias, gradient,
       buffers.embeddingNormalized, buffers.embeddingInverseDeviation,
       p + offsets.embeddingNormWeight, rows: pass.tokenParts, width: width, pass.pool)
-    // The three tables lie at the start of the arena, one after the other.
-    Reduction.zero(
-      g + offsets.wordEmbeddings, count: offsets.embeddingNormWeight - offsets.wordEmbeddings,
-      pass.pool)
-    let parts = pass.tokenParts
-    Embedding.backward(
-      g + offsets.wordEmbeddings, gradient, at.wordGroups, tokens: parts, width: width, pass.pool)
-    Embedding.backward(
-      g + offsets.positionEmbeddings, gradient, at.positionGroups, tokens: parts, width: width,
-      pass.pool)
+    pass.positionTokens.sort(count: rows) { Int(at.tokens.positions[$0]) }
+    Embedding.sumRows(
+      g + offsets.positionEmbeddings, Floats(gradient), pass.positionTokens, parts: pass.tokenParts,
+      width: width, pass.pool)
     if let typeTable = offsets.typeEmbeddings {
-      Embedding.backward(
-        g + typeTable, gradient, at.typeGroups, tokens: parts, width: width, pass.pool)
+      pass.typeTokens.sort(count: rows) { Int(at.typeIDs?[$0] ?? 0) }
+      Embedding.sumRows(
+        g + typeTable, Floats(gradient), pass.typeTokens, parts: pass.tokenParts, width: width,
+        pass.pool)
     }
+    return Floats(gradient)
   }
 }
 
@@ -158,7 +160,7 @@ extension SequenceClassifier {
 
   /// Leaves the gradient of the last hidden states in scratch A.
   private func backwardHead(
-    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: MutableFloats
+    _ pass: EncoderPass, _ at: BatchCoordinates, _ p: Floats, _ g: DenseGradients
   ) {
     let buffers = pass.buffers
     let (rows, width) = (pass.sequences, pass.hidden)

@@ -57,6 +57,7 @@ package final class TouchedRows {
 ///
 /// V rows of the table, U of them touched, T tokens.
 package final class RowTokens {
+  private let tableRows: Int
   /// [V] The place of a row among the touched ones; what it says of others is stale.
   private let places: UnsafeMutablePointer<Int32>
   /// [U+1] and [T]: the tokens of row u are tokens[starts[u]..<starts[u + 1]].
@@ -67,6 +68,7 @@ package final class RowTokens {
 
   /// - Parameter tableRows: V
   package init(tableRows V: Int) {
+    tableRows = V
     places = .allocate(capacity: V)
     places.initialize(repeating: 0, count: V)
   }
@@ -79,17 +81,30 @@ package final class RowTokens {
   ///   - ids: [T]
   ///   - rows: [U] in rising order, every id among them; rows that no id names have no tokens.
   package func sort(_ ids: UnsafeBufferPointer<Int32>, into rows: UnsafeBufferPointer<Int32>) {
-    count = rows.count
     for (place, row) in rows.enumerated() { places[Int(row)] = Int32(place) }
+    sort(count: ids.count, rows: rows.count) { Int(places[Int(ids[$0])]) }
+  }
+
+  /// Sorts the tokens of a batch by their rows, all V of which count: U is V.
+  ///
+  /// - Parameters:
+  ///   - tokenCount: T
+  ///   - row: The row that a token touches.
+  package func sort(count tokenCount: Int, _ row: (_ token: Int) -> Int) {
+    sort(count: tokenCount, rows: tableRows, place: row)
+  }
+
+  private func sort(count tokenCount: Int, rows: Int, place: (_ token: Int) -> Int) {
+    count = rows
     starts.removeAll(keepingCapacity: true)
-    starts.append(contentsOf: repeatElement(0, count: rows.count + 2))
+    starts.append(contentsOf: repeatElement(0, count: rows + 2))
     tokens.removeAll(keepingCapacity: true)
-    tokens.append(contentsOf: repeatElement(0, count: ids.count))
-    for id in ids { starts[Int(places[Int(id)]) + 2] += 1 }
+    tokens.append(contentsOf: repeatElement(0, count: tokenCount))
+    for token in 0..<tokenCount { starts[place(token) + 2] += 1 }
     for place in stride(from: 2, to: starts.count, by: 1) { starts[place] += starts[place - 1] }
     // The start of row u is now at u + 1, and moves to u + 2's as its tokens come.
-    for (token, id) in ids.enumerated() {
-      let place = Int(places[Int(id)]) + 1
+    for token in 0..<tokenCount {
+      let place = place(token) + 1
       tokens[Int(starts[place])] = Int32(token)
       starts[place] += 1
     }

@@ -26,6 +26,7 @@ final class TrainingStep {
   private let communicator: Communicator
   private let tree: ReductionTree
   private let exchange: TreeAllReduce
+  private let wordGather: NumberGather
 
   /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
   init(
@@ -38,6 +39,7 @@ final class TrainingStep {
     tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
     exchange = try TreeAllReduce(
       communicator: communicator, tree: tree, count: replica.count)
+    wordGather = NumberGather(communicator)
   }
 
   /// - Parameters:
@@ -58,21 +60,23 @@ final class TrainingStep {
     // One slot a part and one for the request to stop: each slot but the last has one contributor.
     var sums = [Double](repeating: 0, count: trajectory.microBatches + 1)
     sums[trajectory.microBatches] = stopRequested ? 1 : 0
+    let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
+    let tokensByRank = shares.map { $0.reduce(0) { $0 + lengths[$1] } }
+    let own = tree.parts(of: communicator.rank)
     // A row that only this rank cannot read must not leave the others in the exchange.
+    let batches = communicator.orAbort { try load(parts[own], of: rows, lengths: lengths) }
+    // The other ranks' words come in while this one computes.
     communicator.orAbort {
-      try replica.computeGradient(
-        ofParts: tree.parts(of: communicator.rank),
-        tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } }, scale: Float(1 / elements),
-        dropout: DropoutStep(seed: trajectory.seed, step: step),
-        load: { range in
-          let together = parts[range].flatMap { $0.map { rows[$0] } }
-          let bounds = parts[range].reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-          let loaded = try labelledBatch(data.read(together), parts: Parts(bounds: bounds))
-          try loaded.batch.check(against: replica.model.configuration)
-          return loaded
-        }, loss: { sums[$0] = $1 }, progress: communicator.worked)
+      try replica.begin(batches).withUnsafeBufferPointer {
+        try wordGather.start($0, counts: tokensByRank)
+      }
     }
+    let losses = replica.computeGradient(
+      of: batches, scale: Float(1 / elements),
+      dropout: DropoutStep(seed: trajectory.seed, step: step), progress: communicator.worked)
+    sums.replaceSubrange(own, with: losses)
     communicator.enter("exchange", step: step)
+    replica.sumWordRows(touchedBy: try wordGather.finish())
     try exchangeGradients()
     sums = try communicator.sumAll(sums)
     communicator.enter("update", step: step)
@@ -85,21 +89,39 @@ final class TrainingStep {
       step: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
       gradientNorm: norm, maxNorm: trajectory.maxGradNorm)
 
-    let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
     return Outcome(
       loss: loss, gradientNorm: norm, rowsByRank: shares.map(\.count),
-      tokensByRank: shares.map { $0.reduce(0) { $0 + lengths[$1] } },
-      isStopRequested: sums[trajectory.microBatches] > 0)
+      tokensByRank: tokensByRank, isStopRequested: sums[trajectory.microBatches] > 0)
+  }
+
+  /// Reads this rank's micro-batches, several in a batch.
+  ///
+  /// - Parameters:
+  ///   - parts: Of each micro-batch its rows, as indices into `rows`.
+  ///   - lengths: Tokens of each of `rows`.
+  private func load(
+    _ parts: ArraySlice<[Int]>, of rows: [Int], lengths: [Int]
+  ) throws -> [Replica.LabelledBatch] {
+    let parts = Array(parts)
+    let size = Replica.partsTogether(tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } })
+    return try stride(from: 0, to: parts.count, by: size).map { start in
+      let together = parts[start..<start + size]
+      let bounds = together.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
+      let loaded = try labelledBatch(
+        data.read(together.flatMap { $0.map { rows[$0] } }), parts: Parts(bounds: bounds))
+      try loaded.batch.check(against: replica.model.configuration)
+      return loaded
+    }
   }
 
   private func exchangeGradients() throws {
     switch trajectory.exchange {
     case .tree:
-      exchange.reduce(replica.gradient, count: replica.count) { [replica] y, x, count in
+      exchange.reduce(replica.gradient, count: replica.gradientCount) { [replica] y, x, count in
         Reduction.add(y, x, count: count, replica.pool)
       }
     case .mpi:
-      try allReduceWithMPI(communicator, replica.gradient, count: replica.count)
+      try allReduceWithMPI(communicator, replica.gradient, count: replica.gradientCount)
     }
   }
 

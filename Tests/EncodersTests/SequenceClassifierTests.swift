@@ -49,15 +49,20 @@ import Testing
   private func gradient(_ batch: PackedBatch, dropout: DropoutStep?, threads: Int) -> [Float] {
     let pool = ThreadPool(threads: threads)
     let activations = Activations(Self.configuration(), isTraining: true, threads: threads)
-    let gradients = Arena(count: model.layout.count)
+    let dense = Arena(count: model.layout.dense.count)
     // Stale numbers must not survive: backward overwrites everything.
-    gradients.base.update(repeating: .nan, count: gradients.count)
+    dense.base.update(repeating: .nan, count: dense.count)
     model.forward(batch, parameters.base, activations, dropout: dropout, pool)
     let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
     _ = BCEWithLogits.forwardBackward(
       activations.logitsGradient, activations.logits, labels, count: labels.count, scale: 0.1)
-    model.backward(batch, parameters.base, gradients.base, activations, dropout: dropout, pool)
-    return Array(UnsafeBufferPointer(start: gradients.base, count: gradients.count))
+    let tokens = model.backward(
+      batch, parameters.base, dense.base, activations, dropout: dropout, pool)
+    let words = Arena(count: model.layout.wordTable.count)
+    Embedding.accumulate(
+      words.base, tokens, rowOf: { Int(batch.inputIDs[$0]) }, rows: batch.tokenCount, width: 20,
+      pool)
+    return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
   }
 
   @Test("a sequence's logits do not depend on what it is packed with")

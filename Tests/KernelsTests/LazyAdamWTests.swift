@@ -21,7 +21,8 @@ private final class Comparison {
   ) {
     (self.rows, self.width, self.optimizer) = (rows, width, optimizer)
     pool = ThreadPool(threads: threads)
-    dense = [random(rows * width, "p", 0.04), Arena(count: rows * width), Arena(count: rows * width)]
+    let count = rows * width
+    dense = [random(count, "p", 0.04), Arena(count: count), Arena(count: count)]
     start(dense[0], dense[1], dense[2])
     lazy = dense.map(\.copy)
     updates = LazyAdamW(

@@ -123,3 +123,32 @@ func norm(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squa
 func array(_ base: Floats, _ count: Int) -> [Float] {
   Array(UnsafeBufferPointer(start: base, count: count))
 }
+
+extension Replica {
+  /// The gradient of micro-batches that are the whole world's, scaled to the mean loss, without
+  /// dropout.
+  ///
+  /// - Returns: The mean loss.
+  func computeWholeGradient(of batches: [LabelledBatch]) -> Double {
+    let elements = batches.reduce(0) { $0 + $1.labels.count }
+    let ids = begin(batches)
+    let losses = computeGradient(of: batches, scale: 1 / Float(elements), dropout: nil)
+    ids.withUnsafeBufferPointer { sumWordRows(touchedBy: $0) }
+    return losses.reduce(0, +) / Double(elements)
+  }
+
+  /// A parameter's gradient, with zeros for the words that no token had.
+  func gradient(of parameter: Parameter) -> [Float] {
+    let dense = model.layout.dense
+    if parameter != model.layout.wordTable {
+      return array(Floats(gradient) + (parameter.offset - dense.lowerBound), parameter.count)
+    }
+    let width = parameter.shape[1]
+    var whole = [Float](repeating: 0, count: parameter.count)
+    for (index, row) in touchedWords.enumerated() {
+      let values = array(Floats(gradient) + dense.count + index * width, width)
+      whole.replaceSubrange(Int(row) * width..<(Int(row) + 1) * width, with: values)
+    }
+    return whole
+  }
+}

@@ -79,7 +79,8 @@ import Training
       initialisingWith: nil)
 
     var comparison = GoldenComparison()
-    let loss = try gradient(of: replica, batch, labels)
+    let labelled = Replica.LabelledBatch(batch: batch, labels: labels)
+    let loss = replica.computeWholeGradient(of: [labelled])
     comparison.compare(
       "loss", loss, Double(try #require(expected.floats("loss"))[0]), tolerance: 2e-6)
     try compareActivations(&comparison, replica, batch, padded: padded, expected)
@@ -91,7 +92,7 @@ import Training
     let schedule = LearningRateSchedule(
       shape: .linear, peak: 1e-3, warmupRatio: 0, totalSteps: steps.count)
     for record in steps {
-      let loss = try gradient(of: replica, batch, labels)
+      let loss = replica.computeWholeGradient(of: [labelled])
       let norm = replica.gradientNorm()
       comparison.compare("loss of step \(record.step)", loss, record.loss, tolerance: 2e-6)
       comparison.compare(
@@ -101,17 +102,6 @@ import Training
         gradientNorm: norm, maxNorm: 1)
     }
     return comparison
-  }
-
-  /// Forward and backward without dropout; the mean loss.
-  private static func gradient(
-    of replica: Replica, _ batch: PackedBatch, _ labels: [Float]
-  ) throws -> Double {
-    var sum = 0.0
-    try replica.computeGradient(
-      ofParts: 0..<1, tokens: [batch.tokenCount], scale: 1 / Float(labels.count), dropout: nil,
-      load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
-    return sum / Double(labels.count)
   }
 
   private static func compareActivations(
@@ -145,7 +135,7 @@ import Training
     for parameter in replica.model.layout.parameters {
       let name = "grad." + parameter.name
       comparison.compare(
-        name, array(Floats(replica.gradient) + parameter.offset, parameter.count),
+        name, replica.gradient(of: parameter),
         try #require(expected.floats(name)), tolerance: 1e-5, floor: 0.01 * max(1, globalNorm))
     }
   }
@@ -183,11 +173,9 @@ import Training
     }
 
     var comparison = GoldenComparison()
-    var sum = 0.0
-    try replica.computeGradient(
-      ofParts: 0..<1, tokens: [batch.tokenCount], scale: 1 / Float(labels.count), dropout: nil,
-      load: { _ in Replica.LabelledBatch(batch: batch, labels: labels) }, loss: { sum = $1 })
-    comparison.compare("loss", sum / Double(labels.count), expected.loss, tolerance: 2e-6)
+    let loss = replica.computeWholeGradient(
+      of: [Replica.LabelledBatch(batch: batch, labels: labels)])
+    comparison.compare("loss", loss, expected.loss, tolerance: 2e-6)
     let evaluator = Evaluator(
       model: replica.model, parameters: replica.parameters, pool: replica.pool)
     comparison.compare(
@@ -197,8 +185,7 @@ import Training
     #expect(expected.gradNorm.count == replica.model.layout.parameters.count)
     for parameter in replica.model.layout.parameters {
       let reference = try #require(expected.gradNorm[parameter.name])
-      let actual = norm(
-        array(Floats(replica.gradient) + parameter.offset, parameter.count).map(Double.init))
+      let actual = norm(replica.gradient(of: parameter).map(Double.init))
       comparison.note(
         "grad." + parameter.name,
         error: abs(actual - reference) / (reference + 0.01 * max(1, globalNorm)), tolerance: 1e-5)
