@@ -106,7 +106,7 @@ struct RowReplay {
     let lost =
       areLost(d.a, m.a, p.a) .& areLost(d.b, m.b, p.b) .& areLost(d.c, m.c, p.c)
       .& areLost(d.d, m.d, p.d)
-    return unsafeBitCast(lost, to: Bits.self) == Bits(repeating: .max)
+    return !unsafeBitCast(.!lost, to: Bits.self).hasOne
   }
 
   /// Steps that move nothing, until m is 0.
@@ -229,12 +229,21 @@ private struct Quad {
   /// Whether every float is 0 or -0.
   @inline(__always)
   var isZero: Bool {
-    let bits = a.bits | b.bits | c.bits | d.bits
-    return bits & 0x7fff_ffff == Bits()
+    !((a.bits | b.bits | c.bits | d.bits) & 0x7fff_ffff_7fff_ffff).hasOne
   }
 }
 
-private typealias Bits = SIMD8<UInt32>
+/// The bits of a vector's floats, two in a lane.
+private typealias Bits = SIMD4<UInt64>
+
+extension SIMD4<UInt64> {
+  /// Whether a bit is 1. SIMD's `==` would go through the lanes one by one.
+  @inline(__always)
+  fileprivate var hasOne: Bool {
+    let half = lowHalf | highHalf
+    return half.x | half.y != 0
+  }
+}
 
 extension SIMD8 where Scalar == Float {
   @inline(__always)
@@ -242,5 +251,5 @@ extension SIMD8 where Scalar == Float {
 
   /// |x| of every lane.
   @inline(__always)
-  fileprivate var magnitude: Vector { unsafeBitCast(bits & 0x7fff_ffff, to: Vector.self) }
+  fileprivate var magnitude: Vector { unsafeBitCast(bits & 0x7fff_ffff_7fff_ffff, to: Vector.self) }
 }

@@ -1,0 +1,136 @@
+import Encoders
+import Kernels
+import Testing
+import Training
+
+/// What a step may leave undone: updates of words that it does not touch.
+@Suite struct ReplicaTests {
+  private static let vocabulary = 300
+
+  private static func replica(parts: Int, threads: Int = 2) -> Replica {
+    let replica = Replica(
+      ModelConfiguration(
+        vocabularySize: vocabulary, hiddenSize: 20, layerCount: 1, headCount: 4,
+        intermediateSize: 28, maxPositions: 40, labelNames: ["a", "b", "c"]),
+      threads: threads, subtreeParts: parts)
+    let parameters = replica.parameters.base
+    for parameter in replica.model.layout.parameters {
+      Philox4x32.normal(
+        into: parameters + parameter.offset, count: parameter.count, seed: 11,
+        name: parameter.name, standardDeviation: 0.2)
+    }
+    return replica
+  }
+
+  /// Rows of a part: some words in every part, some seldom, one only in step 3.
+  private static func labelledBatch(step: Int, part: Int, sequences: Int) -> Replica.LabelledBatch {
+    var ids: [Int32] = []
+    var bounds: [Int32] = [0]
+    for sequence in 0..<sequences {
+      ids.append(1)
+      for token in 0..<(3 + (step + sequence) % 5) {
+        let number = step * step + part * 17 + sequence * 5 + token
+        ids.append(Int32(token % 2 == 0 ? number % 9 : number % vocabulary))
+      }
+      if step == 3 { ids.append(299) }
+      bounds.append(Int32(ids.count))
+    }
+    return Replica.LabelledBatch(
+      batch: PackedBatch(
+        inputIDs: ids, cumulativeLengths: bounds,
+        rows: (0..<UInt32(sequences)).map { UInt32(part * 10) + $0 }),
+      labels: (0..<sequences * 3).map { Float(($0 + step) % 2) })
+  }
+
+  private static func bits(_ arena: Arena) -> [UInt32] {
+    (0..<arena.count).map { arena.base[$0].bitPattern }
+  }
+
+  /// AdamW on whole arenas, the gradient of untouched words being zero.
+  private final class DenseOptimizer {
+    let arenas: [Arena]
+    private let pool = ThreadPool(threads: 1)
+
+    init(_ parameters: Arena) {
+      arenas = (0..<3).map { _ in Arena(count: parameters.count) }
+      arenas[0].base.update(from: parameters.base, count: parameters.count)
+    }
+
+    func update(_ replica: Replica, step: Int, learningRate: Double, norm: Double) {
+      for parameter in replica.model.layout.parameters {
+        let start = parameter.offset
+        AdamW().update(
+          arenas[0].base + start, arenas[1].base + start, arenas[2].base + start,
+          replica.gradient(of: parameter), count: parameter.count, step: step,
+          learningRate: learningRate, weightDecay: parameter.decays ? 0.01 : 0,
+          gradientScale: Float(min(1, 0.5 / (norm + 1e-6))), pool)
+      }
+    }
+  }
+
+  @Test("a replica has the bits of a dense update, whenever somebody looks at it")
+  func lazyIsDense() {
+    let (lazy, watched) = (Self.replica(parts: 2), Self.replica(parts: 2))
+    let dense = DenseOptimizer(lazy.parameters)
+    for step in 1...300 {
+      let rate = 1e-3 * (1 - Double(step) / 400)
+      let batches = [2, step % 4 == 0 ? 0 : 3].enumerated().map {
+        Self.labelledBatch(step: step, part: $0.offset, sequences: $0.element)
+      }
+      for replica in [lazy, watched] {
+        let loss = replica.computeWholeGradient(of: batches)
+        #expect(loss.isFinite)
+        let norm = replica.gradientNorm()
+        if replica === lazy { dense.update(replica, step: step, learningRate: rate, norm: norm) }
+        replica.update(
+          step: step, learningRate: rate, weightDecay: 0.01, gradientNorm: norm, maxNorm: 0.5)
+      }
+      // Looking brings every word up to date, so the next forward pass cannot read a stale one here.
+      if step < 290 { #expect(Self.bits(watched.parameters) == Self.bits(dense.arenas[0])) }
+    }
+    for replica in [lazy, watched] {
+      let arenas = [replica.parameters, replica.expAvg, replica.expAvgSq]
+      for (found, expected) in zip(arenas, dense.arenas) {
+        #expect(Self.bits(found) == Self.bits(expected))
+      }
+    }
+  }
+
+  @Test("micro-batches on one rank have the gradient that as many ranks sum in the tree")
+  func partsAreRanks() {
+    let batches = [2, 0, 1, 3].enumerated().map {
+      Self.labelledBatch(step: 5, part: $0.offset, sequences: $0.element)
+    }
+    let scale: Float = 1 / 18
+    let dropout = DropoutStep(seed: 1, step: 5)
+    func gradient(of batches: [Replica.LabelledBatch], ids: [Int32]) -> [Float] {
+      let replica = Self.replica(parts: batches.count)
+      _ = replica.begin(batches)
+      replica.computeGradient(of: batches, scale: scale, dropout: dropout, loss: { _, _ in })
+      ids.withUnsafeBufferPointer { replica.sumWordRows(touchedBy: $0) }
+      #expect(Array(replica.touchedWords) == Set(ids).sorted())
+      return Array(UnsafeBufferPointer(start: replica.gradient, count: replica.gradientCount))
+    }
+    let ids = batches.flatMap(\.batch.inputIDs)
+    let ranks = batches.map { gradient(of: [$0], ids: ids) }
+    let whole = gradient(of: batches, ids: ids)
+    func sum(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }
+    let expected = sum(sum(ranks[0], ranks[1]), sum(ranks[2], ranks[3]))
+    #expect(whole.map { $0.bitPattern } == expected.map { $0.bitPattern })
+    #expect(whole.contains { $0 != 0 })
+  }
+
+  @Test("a gradient that is not finite is named, in the words too")
+  func namesBadGradient() {
+    let replica = Self.replica(parts: 1)
+    _ = replica.computeWholeGradient(of: [Self.labelledBatch(step: 1, part: 0, sequences: 2)])
+    #expect(replica.firstNonFiniteGradient() == nil)
+    let layout = replica.model.layout
+    replica.gradient[layout.dense.count + 3] = .nan
+    #expect(replica.firstNonFiniteGradient() == layout.wordTable.name)
+    replica.gradient[layout.dense.count - 1] = .infinity
+    #expect(replica.firstNonFiniteGradient() == layout.parameters.last?.name)
+    replica.gradient[0] = .infinity
+    #expect(replica.firstNonFiniteGradient() == layout.parameters[1].name)
+  }
+}
