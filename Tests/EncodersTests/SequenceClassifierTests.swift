@@ -59,9 +59,9 @@ import Testing
     let tokens = model.backward(
       batch, parameters.base, dense.base, activations, dropout: dropout, pool)
     let words = Arena(count: model.layout.wordTable.count)
-    Embedding.accumulate(
-      words.base, tokens, rowOf: { Int(batch.inputIDs[$0]) }, rows: batch.tokenCount, width: 20,
-      pool)
+    let rows = RowTokens(tableRows: 50)
+    rows.sort(count: batch.tokenCount) { Int(batch.inputIDs[$0]) }
+    Embedding.sumRows(words.base, tokens, rows, parts: batch.tokenParts, width: 20, pool)
     return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
   }
 

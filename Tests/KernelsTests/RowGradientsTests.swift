@@ -51,9 +51,9 @@ import Testing
     }
     expectSameBitsOnAnyThreads { pool in
       let values = unwritten(rows.count * width)
-      bounds.withUnsafeBufferPointer {
-        Embedding.sumRows(values.base, dy.base, sorted, partBounds: $0, width: width, pool)
-      }
+      Embedding.sumRows(
+        values.base, dy.base, sorted, parts: Parts(bounds: bounds.map(Int.init)), width: width, pool
+      )
       #expect(values.bits == expected)
       return [values]
     }
@@ -68,17 +68,14 @@ import Testing
     none.withUnsafeBufferPointer { ids in
       [Int32(1), 4].withUnsafeBufferPointer { sorted.sort(ids, into: $0) }
     }
-    for bounds in [[Int32(0), 0], [0, 0, 0]] {
+    for bounds in [[0, 0], [0, 0, 0]] {
       values.base.update(repeating: .nan, count: 6)
-      bounds.withUnsafeBufferPointer {
-        Embedding.sumRows(values.base, values.base, sorted, partBounds: $0, width: 3, pool)
-      }
+      Embedding.sumRows(
+        values.base, values.base, sorted, parts: Parts(bounds: bounds), width: 3, pool)
       #expect(values.bits.allSatisfy { $0 == 0 })
     }
     none.withUnsafeBufferPointer { sorted.sort($0, into: $0) }
-    [Int32(0), 0].withUnsafeBufferPointer {
-      Embedding.sumRows(values.base, values.base, sorted, partBounds: $0, width: 3, pool)
-    }
+    Embedding.sumRows(values.base, values.base, sorted, parts: .one(0), width: 3, pool)
   }
 
   @Test("a part that cancels to a negative subnormal counts as it does in a dense buffer")
@@ -91,12 +88,10 @@ import Testing
     ids.withUnsafeBufferPointer { ids in
       [Int32(0)].withUnsafeBufferPointer { sorted.sort(ids, into: $0) }
     }
-    for (bounds, expected) in [([Int32(0), 2], Float(-0.0)), ([0, 2, 2], 0), ([0, 0, 2], 0)] {
+    for (bounds, expected) in [([0, 2], Float(-0.0)), ([0, 2, 2], 0), ([0, 0, 2], 0)] {
       let value = unwritten(1)
-      bounds.withUnsafeBufferPointer {
-        Embedding.sumRows(
-          value.base, dy.base, sorted, partBounds: $0, width: 1, ThreadPool(threads: 1))
-      }
+      Embedding.sumRows(
+        value.base, dy.base, sorted, parts: Parts(bounds: bounds), width: 1, ThreadPool(threads: 1))
       #expect(value.bits == [expected.bitPattern])
     }
   }
@@ -109,5 +104,19 @@ import Testing
       #expect(Array(touched.rows) == Set(ids).sorted())
       #expect(touched.count == Set(ids).count)
     }
+  }
+
+  @Test("where all rows of a table count, those without tokens get zeros")
+  func wholeTable() {
+    let dy = random(3 * 2, "dy")
+    let sorted = RowTokens(tableRows: 4)
+    let rows = [2, 0, 2]
+    sorted.sort(count: 3) { rows[$0] }
+    let values = unwritten(4 * 2)
+    Embedding.sumRows(
+      values.base, dy.base, sorted, parts: .one(3), width: 2, ThreadPool(threads: 1))
+    let d = (0..<6).map { dy.base[$0] }
+    let expected = [d[2], d[3], 0, 0, d[0] + d[4], d[1] + d[5], 0, 0]
+    #expect(values.bits == expected.map(\.bitPattern))
   }
 }

@@ -7,12 +7,12 @@ import Training
 @Suite struct ReplicaTests {
   private static let vocabulary = 300
 
-  private static func replica(parts: Int, threads: Int = 2) -> Replica {
+  private static func replica() -> Replica {
     let replica = Replica(
       ModelConfiguration(
         vocabularySize: vocabulary, hiddenSize: 20, layerCount: 1, headCount: 4,
         intermediateSize: 28, maxPositions: 40, labelNames: ["a", "b", "c"]),
-      threads: threads, subtreeParts: parts)
+      threads: 2)
     let parameters = replica.parameters.base
     for parameter in replica.model.layout.parameters {
       Philox4x32.normal(
@@ -70,7 +70,7 @@ import Training
 
   @Test("a replica has the bits of a dense update, whenever somebody looks at it")
   func lazyIsDense() {
-    let (lazy, watched) = (Self.replica(parts: 2), Self.replica(parts: 2))
+    let (lazy, watched) = (Self.replica(), Self.replica())
     let dense = DenseOptimizer(lazy.parameters)
     for step in 1...300 {
       let rate = 1e-3 * (1 - Double(step) / 400)
@@ -104,9 +104,10 @@ import Training
     let scale: Float = 1 / 18
     let dropout = DropoutStep(seed: 1, step: 5)
     func gradient(of batches: [Replica.LabelledBatch], ids: [Int32]) -> [Float] {
-      let replica = Self.replica(parts: batches.count)
+      let replica = Self.replica()
       _ = replica.begin(batches)
-      replica.computeGradient(of: batches, scale: scale, dropout: dropout, loss: { _, _ in })
+      let losses = replica.computeGradient(of: batches, scale: scale, dropout: dropout)
+      #expect(losses.count == batches.count)
       ids.withUnsafeBufferPointer { replica.sumWordRows(touchedBy: $0) }
       #expect(Array(replica.touchedWords) == Set(ids).sorted())
       return Array(UnsafeBufferPointer(start: replica.gradient, count: replica.gradientCount))
@@ -120,9 +121,17 @@ import Training
     #expect(whole.contains { $0 != 0 })
   }
 
+  @Test("micro-batches go together up to some thousand tokens, by complete subtrees")
+  func partsTogether() {
+    #expect(Replica.partsTogether(tokens: [5000]) == 1)
+    #expect(Replica.partsTogether(tokens: [10, 20, 0, 30]) == 4)
+    #expect(Replica.partsTogether(tokens: [2000, 2000, 2000, 2000]) == 2)
+    #expect(Replica.partsTogether(tokens: [10, 20, 4000, 3000]) == 1)
+  }
+
   @Test("a gradient that is not finite is named, in the words too")
   func namesBadGradient() {
-    let replica = Self.replica(parts: 1)
+    let replica = Self.replica()
     _ = replica.computeWholeGradient(of: [Self.labelledBatch(step: 1, part: 0, sequences: 2)])
     #expect(replica.firstNonFiniteGradient() == nil)
     let layout = replica.model.layout
