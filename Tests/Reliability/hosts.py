@@ -1,0 +1,138 @@
+"""Hosts made of network namespaces: each with a network device and a host name of its own, cables to one
+switch, and cores and files shared with the machine. Needs root.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+
+# Of the first host; the others follow.
+NETWORK = "10.77.0"
+
+
+def missing():
+    """Why hosts cannot be made here; None when they can."""
+    if os.geteuid() != 0:
+        return "not root"
+    absent = [name for name in ("ip", "unshare") if not shutil.which(name)]
+    if absent:
+        return f"no {' / no '.join(absent)}"
+    name = f"lockstep-{os.getpid()}-probe"
+    made = subprocess.run(["ip", "netns", "add", name], stderr=subprocess.PIPE)
+    if made.returncode != 0:
+        return f"no network namespaces: {made.stderr.decode().strip()}"
+    _ip("netns", "del", name)
+    return None
+
+
+class Hosts:
+    """`count` hosts called node-a, node-b .., from `open` to `close`."""
+
+    def __init__(self, folder, count=2, slots=2):
+        letters = "abcdefgh"[:count]
+        prefix = f"lockstep-{os.getpid()}"
+        self.switch = f"{prefix}-switch"
+        self.names = [f"{prefix}-{letter}" for letter in letters]
+        self.devices = [f"ls{os.getpid()}{letter}" for letter in letters]
+        self.addresses = [f"{NETWORK}.{number + 1}" for number in range(count)]
+        # What mpirun starts its daemons on the other hosts with, in place of ssh.
+        self.agent = folder / "agent"
+        cases = "".join(
+            f"{address}) name={name} host=node-{letter} ;;\n"
+            for address, name, letter in zip(self.addresses, self.names, letters))
+        self.agent.write_text(
+            "#!/usr/bin/env bash\nwhile [[ $1 == -* ]]; do shift; done\n"
+            f"case $1 in\n{cases}*) exit 1 ;;\nesac\nshift\n"
+            'exec ip netns exec "$name" unshare --uts bash -c "hostname $host; $*"\n')
+        self.agent.chmod(0o755)
+        self.list = folder / "hosts"
+        self.list.write_text("".join(f"{address} slots={slots}\n" for address in self.addresses))
+
+    def open(self):
+        try:
+            _ip("netns", "add", self.switch)
+            _ip("-n", self.switch, "link", "add", "switch", "type", "bridge")
+            _ip("-n", self.switch, "link", "set", "switch", "up")
+            for name, device, address in zip(self.names, self.devices, self.addresses):
+                _ip("netns", "add", name)
+                _ip("-n", name, "link", "set", "lo", "up")
+                _ip("link", "add", device, "netns", name, "type", "veth", "peer", "name", device,
+                    "netns", self.switch)
+                _ip("-n", self.switch, "link", "set", device, "master", "switch")
+                _ip("-n", self.switch, "link", "set", device, "up")
+                _ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
+                _ip("-n", name, "link", "set", device, "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        for name in [*self.names, self.switch]:
+            for pid in self.processes(name):
+                os.kill(pid, signal.SIGKILL)
+            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+    def launcher(self):
+        """The start of a job's command line: mpirun on the first host."""
+        mpirun = [
+            "mpirun", "--hostfile", str(self.list), "--map-by", "node", "--oversubscribe", "--bind-to",
+            "none", "--mca", "mpi_yield_when_idle", "1", "--mca", "plm_rsh_agent", str(self.agent),
+            "--mca", "plm_rsh_no_tree_spawn", "1", "--mca", "btl", "self,vader,tcp", "--mca",
+            "btl_vader_single_copy_mechanism", "none"]
+        for layer in ("btl_tcp", "oob_tcp"):
+            mpirun += ["--mca", f"{layer}_if_include", f"{NETWORK}.0/24"]
+        return (*self.on(0), *mpirun)
+
+    def on(self, index):
+        """The start of a command line that runs on one host."""
+        return (
+            "ip", "netns", "exec", self.names[index], "unshare", "--uts", "bash", "-c",
+            f'hostname node-{"abcdefgh"[index]}; exec "$@"', "bash")
+
+    def cut(self, index):
+        """Pulls a host's cable."""
+        _ip("-n", self.names[index], "link", "set", self.devices[index], "down")
+
+    def shape(self, rate=None, delay=None):
+        """Bounds what every host sends, `1gbit`, and delays it, `0.1ms`; None: as fast as it goes.
+
+        Raises `subprocess.CalledProcessError` where the kernel lacks tbf or netem.
+        """
+        for name, device in zip(self.names, self.devices):
+            queue = ["tc", "-n", name, "qdisc"]
+            subprocess.run([*queue, "del", "dev", device, "root"], stderr=subprocess.DEVNULL)
+            parent = ["root"]
+            if rate:
+                _run([*queue, "add", "dev", device, *parent, "handle", "1:", "tbf", "rate", rate,
+                      "burst", "256kb", "latency", "50ms"])
+                parent = ["parent", "1:"]
+            if delay:
+                _run([*queue, "add", "dev", device, *parent, "netem", "delay", delay, "limit", "10000"])
+
+    def sent(self):
+        """[hosts] Bytes that went out over the cables so far."""
+        return [
+            _counters(name, device)["stats64"]["tx"]["bytes"]
+            for name, device in zip(self.names, self.devices)]
+
+    def processes(self, name):
+        """Process numbers on one host."""
+        found = subprocess.run(["ip", "netns", "pids", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return [int(pid) for pid in found.stdout.split()]
+
+
+def _counters(name, device):
+    shown = subprocess.run(
+        ["ip", "-n", name, "-json", "-statistics", "link", "show", "dev", device], check=True,
+        stdout=subprocess.PIPE)
+    return json.loads(shown.stdout)[0]
+
+
+def _run(command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def _ip(*words):
+    _run(["ip", *words])
