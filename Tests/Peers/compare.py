@@ -82,6 +82,8 @@ def parse():
     if options.rounds < 1 or options.steps < 2 or options.warm_up < 1:
         parser.error("at least 1 round, 2 steps and 1 step of warm-up")
     options.lockstep = options.lockstep.resolve()
+    if options.via == "bench" and not programs.has_option(options.lockstep, ["bench", "step"], "--steps"):
+        parser.error(f"{options.lockstep} has no `bench step`")
     options.flags = options.flags.split()
     return options
 

@@ -94,7 +94,9 @@ class Floor:
         per_layer = 4 * (self.hidden ** 2 + self.hidden) + 2 * self.hidden * inner + inner
         per_layer += 5 * self.hidden
         fixed = config["max_position_embeddings"] + config.get("type_vocab_size", 2) + 2
+        #: All but the word embeddings, and without a classifier.
         self.dense = self.layers * per_layer + fixed * self.hidden + self.hidden ** 2 + self.hidden
+        self.parameters = self.dense + config["vocab_size"] * self.hidden
 
     def flop(self, lengths):
         """Of forward and backward over rows of these lengths, products alone."""

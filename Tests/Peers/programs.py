@@ -47,11 +47,11 @@ def last_object(output):
     return json.loads(lines[-1])
 
 
-def has_bench(lockstep):
-    """Whether `lockstep bench step` is there."""
+def has_option(lockstep, command, option):
+    """Whether a subcommand of this program is there and knows an option."""
     done = subprocess.run(
-        [lockstep, "bench", "step", "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.returncode == 0 and b"--batch-size" in done.stdout
+        [lockstep, *command, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode == 0 and option.encode() in done.stdout
 
 
 def ceilings(cores):
@@ -80,8 +80,16 @@ class PyTorch:
 class Lockstep:
     """`lockstep train`, timed by when the records of its steps appear."""
 
-    def __init__(self, ranks, threads, micro_batches=None):
+    def __init__(self, ranks, threads, micro_batches=None, flags=()):
         self.ranks, self.threads, self.micro_batches = ranks, threads, micro_batches
+        self.flags = flags
+
+    def launcher(self):
+        """The start of the command line, before the program's name."""
+        return [LOCAL, "-n", self.ranks, "-t", self.threads, "--"]
+
+    def seen(self, steps):
+        """Called when the records of so many steps have been seen."""
 
     def __call__(self, job):
         with tempfile.TemporaryDirectory(prefix="lockstep-peers-") as scratch:
@@ -91,11 +99,11 @@ class Lockstep:
         log = scratch / "run" / "metrics.jsonl"
         total = job.warm_up + job.steps
         command = [
-            LOCAL, "-n", self.ranks, "-t", self.threads, "--", job.lockstep, "train", "--model",
-            job.model, "--train", job.train, "--validation", job.validation, "--output", log.parent,
+            *self.launcher(), job.lockstep, "train", "--model", job.model, "--train", job.train,
+            "--validation", job.validation, "--output", log.parent, "--threads", self.threads,
             "--max-steps", total, "--batch-size", job.batch_size, "--seed", job.seed,
             "--save-mode", "sync", "--keep", 1, "--verify-shards", "never",
-            "--check-replicas-every", 0, *job.flags]
+            "--check-replicas-every", 0, *job.flags, *self.flags]
         if self.micro_batches:
             command += ["--micro-batches", self.micro_batches]
         with open(scratch / "output", "wb") as output:
@@ -103,7 +111,7 @@ class Lockstep:
                 [str(word) for word in command], env=environment(), stdout=output, stderr=output,
                 stdin=subprocess.DEVNULL)
             try:
-                times, peak = watch(log, total, process, job.lockstep)
+                times, peak = watch(log, total, process, job.lockstep, self.seen)
                 code = process.wait(600)
             finally:
                 if process.poll() is None:
@@ -133,15 +141,15 @@ class LockstepBench(Lockstep):
 
     def __call__(self, job):
         command = [
-            LOCAL, "-n", self.ranks, "-t", self.threads, "--", job.lockstep, "bench", "step", "--model",
-            job.model, "--train", job.train, "--batch-size", job.batch_size, "--steps", job.steps,
-            "--threads", self.threads, "--format", "json", *job.flags]
+            *self.launcher(), job.lockstep, "bench", "step", "--model", job.model, "--train", job.train,
+            "--batch-size", job.batch_size, "--steps", job.steps, "--threads", self.threads, "--format",
+            "json", *job.flags, *self.flags]
         if self.micro_batches:
             command += ["--micro-batches", self.micro_batches]
         return last_object(run(command))
 
 
-def watch(log, total, process, lockstep):
+def watch(log, total, process, lockstep, seen):
     """When each step's record appeared, and then the largest rank's peak memory in MB."""
     times, size, file = [], 0, None
     # Every 4 ms: less than a step, and nothing to a core that is at work.
@@ -156,6 +164,7 @@ def watch(log, total, process, lockstep):
         now, new = time.monotonic(), file.read()
         size += len(new)
         times += [now] * new.count(b'"event":"step"')
+        seen(len(times))
     if file:
         file.close()
     return times, peak_memory(log.parent, lockstep)

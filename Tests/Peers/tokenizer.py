@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -92,12 +91,6 @@ class Bench:
         return programs.last_object(programs.run(self.command))
 
 
-def has_bench(lockstep):
-    done = subprocess.run(
-        [lockstep, "bench", "tokenize", "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.returncode == 0 and b"--input" in done.stdout
-
-
 def main():
     options = parse()
     options.lockstep = options.lockstep.resolve()
@@ -116,7 +109,7 @@ def main():
             if mine != theirs:
                 sys.exit(f"{text!r}: expected {theirs}, found {mine}")
         compared = {"peer": Peer(options.model, some * copies), "lockstep-pipe": pipe}
-        if has_bench(options.lockstep):
+        if programs.has_option(options.lockstep, ["bench", "tokenize"], "--input"):
             compared["lockstep-bench"] = Bench(options, table)
         results = rounds.alternate(compared, options.rounds)
     body = [
