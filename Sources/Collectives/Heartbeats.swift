@@ -31,6 +31,7 @@ package final class Heartbeats {
   private var nextSign: UInt64 = 0
   private var nextLook: UInt64 = 0
   private var hasSentStopRequest = false
+  private var asksToStop = false
 
   /// A collective call; `patience` must be the same on every rank.
   ///
@@ -64,6 +65,10 @@ package final class Heartbeats {
     own.isStopRequested || channel.latest.values.contains { $0.isStopRequested }
   }
 
+  /// Lets this rank's signs ask to stop from now on, whatever made it want to. On rank 0, which hears
+  /// and is heard by all, that passes on what another rank has asked for.
+  package func askToStop() { asksToStop = true }
+
   /// What this rank does from now on.
   func enter(_ phase: String, step: Int) {
     own.phase = phase
@@ -88,7 +93,7 @@ package final class Heartbeats {
 
   private func lookAround() {
     let now = monotonicNanoseconds()
-    own.isStopRequested = isStopRequested()
+    own.isStopRequested = asksToStop || isStopRequested()
     let isNews = own.isStopRequested && !hasSentStopRequest
     if now >= nextSign || isNews {
       nextSign = now + interval

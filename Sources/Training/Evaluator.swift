@@ -12,7 +12,8 @@ package final class Evaluator {
   private let pool: ThreadPool
   private let layerDone: () -> Void
 
-  /// Rows of one forward pass.
+  /// Rows of one forward pass. Tweets are as fast from 16 to 64 of them, and slower beyond: the
+  /// activations leave the caches.
   private static let batchSize = 32
 
   /// - Parameters:
@@ -53,20 +54,48 @@ package final class Evaluator {
   package func evaluate(
     _ data: ShardFolder, threshold: Double = 0.5, progress: (Int) throws -> Void = { _ in }
   ) throws -> MultiLabelMetrics {
-    let labelCount = model.configuration.labelNames.count
-    var logits: [Float] = []
-    var labels: [Float] = []
-    logits.reserveCapacity(data.rows * labelCount)
-    labels.reserveCapacity(data.rows * labelCount)
-    for start in stride(from: 0, to: data.rows, by: Self.batchSize) {
-      let rows = Array(start..<min(start + Self.batchSize, data.rows))
-      let part = try labelledBatch(data.read(rows))
-      logits += try self.logits(part.batch)
-      labels += part.labels
-      try progress(start + rows.count)
-    }
+    let outputs = try self.outputs(of: data, rows: 0..<data.rows, progress: progress)
     return MultiLabelMetrics(
-      logits: logits, labels: labels, labelCount: labelCount, threshold: threshold)
+      logits: outputs.logits, labels: outputs.labels,
+      labelCount: model.configuration.labelNames.count, threshold: threshold)
+  }
+
+  /// What the model says of rows, and what is true of them.
+  struct Outputs {
+    /// [S, L]
+    var logits: [Float] = []
+    /// [S, L]
+    var labels: [Float] = []
+  }
+
+  /// - Parameters:
+  ///   - rows: A range from ``share(of:among:rows:)``: logits depend in their last bits on the batch
+  ///     that a row is in, so the batches must not depend on who computes them.
+  ///   - progress: Told the rows done; may throw to end it there.
+  /// - Throws: Errors of reading, of rows that the model cannot take, and what `progress` throws.
+  func outputs(
+    of data: ShardFolder, rows: Range<Int>, progress: (Int) throws -> Void = { _ in }
+  ) throws -> Outputs {
+    precondition(rows.lowerBound % Self.batchSize == 0 || rows.isEmpty, "whole batches")
+    let count = rows.count * model.configuration.labelNames.count
+    var outputs = Outputs()
+    outputs.logits.reserveCapacity(count)
+    outputs.labels.reserveCapacity(count)
+    for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.batchSize) {
+      let end = min(start + Self.batchSize, rows.upperBound)
+      let part = try labelledBatch(data.read(Array(start..<end)))
+      outputs.logits += try logits(part.batch)
+      outputs.labels += part.labels
+      try progress(end - rows.lowerBound)
+    }
+    return outputs
+  }
+
+  /// The rows of one of several ranks: a stretch of whole batches, as many as the others' but for one.
+  static func share(of rank: Int, among ranks: Int, rows: Int) -> Range<Int> {
+    let batches = (rows + batchSize - 1) / batchSize
+    func start(_ rank: Int) -> Int { min(rank * batches / ranks * batchSize, rows) }
+    return start(rank)..<start(rank + 1)
   }
 }
 

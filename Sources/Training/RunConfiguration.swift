@@ -10,6 +10,7 @@ struct RunConfiguration: Encodable {
   private let maxSteps: Int?
   private let totalSteps: Int
   private let evaluateEvery: String
+  private let evaluationRanks: String
   private let saveEvery: String
   private let keep: Int
   private let metric: BestMetric
@@ -28,6 +29,7 @@ struct RunConfiguration: Encodable {
     case maxSteps = "max_steps"
     case totalSteps = "total_steps"
     case evaluateEvery = "evaluate_every"
+    case evaluationRanks = "evaluation_ranks"
     case saveEvery = "save_every"
     case maxShardSize = "max_shard_size"
     case verifyShards = "verify_shards"
@@ -48,6 +50,7 @@ struct RunConfiguration: Encodable {
     maxSteps = state.requestedMaxSteps
     totalSteps = state.maxSteps
     evaluateEvery = options.evaluateEvery.description
+    evaluationRanks = options.evaluationRanks.rawValue
     saveEvery = options.saveEvery.description
     keep = options.keep
     metric = state.bestMetricName
@@ -74,6 +77,7 @@ struct RunConfiguration: Encodable {
     try values.encode(maxSteps, forKey: .maxSteps)
     try values.encode(totalSteps, forKey: .totalSteps)
     try values.encode(evaluateEvery, forKey: .evaluateEvery)
+    try values.encode(evaluationRanks, forKey: .evaluationRanks)
     try values.encode(saveEvery, forKey: .saveEvery)
     try values.encode(keep, forKey: .keep)
     try values.encode(metric, forKey: .metric)

@@ -4,7 +4,7 @@ import Foundation
 import Kernels
 import Shards
 
-// Evaluations, while the other ranks sleep.
+// Evaluations.
 extension Trainer {
   enum EvaluationOutcome: Equatable {
     case done(improved: Bool)
@@ -12,23 +12,22 @@ extension Trainer {
     case interrupted
   }
 
-  /// Evaluates on rank 0 and takes over there what follows from it; a collective call.
+  /// Evaluates, and takes over on every rank what rank 0 makes of it; a collective call.
   func evaluate() throws -> EvaluationOutcome {
     let trainingSeconds = (ContinuousClock.now - evaluationClock).seconds
+    let start = ContinuousClock.now
+    let metrics = try validationMetrics("evaluation")
     try communicator.onRoot("evaluation", step: state.globalStep) {
-      let start = ContinuousClock.now
-      do {
-        let metrics = try validationMetrics()
-        let record = EvaluationRecord(
-          step: state.globalStep, epoch: state.epoch,
-          trainLoss: state.lossSum / Double(max(1, state.lossSteps)), metrics: metrics,
-          seconds: (ContinuousClock.now - start).seconds,
-          tokensPerSecond: Double(tokensSinceEvaluation) / max(trainingSeconds, 1e-9))
-        try log(record)
-        report.evaluation(record)
-        checkpointing?.correctBest(in: &state)
-        noteScore(state.bestMetricName.score(metrics))
-      } catch is Interrupted {}
+      guard let metrics else { return }
+      let record = EvaluationRecord(
+        step: state.globalStep, epoch: state.epoch,
+        trainLoss: state.lossSum / Double(max(1, state.lossSteps)), metrics: metrics,
+        seconds: (ContinuousClock.now - start).seconds,
+        tokensPerSecond: Double(tokensSinceEvaluation) / max(trainingSeconds, 1e-9))
+      try log(record)
+      report.evaluation(record)
+      checkpointing?.correctBest(in: &state)
+      noteScore(state.bestMetricName.score(metrics))
     }
     // What rank 0 makes of it, everyone takes: it alone knows which checkpoints there are.
     guard let shared = try communicator.share({ try state.json() }) else {
@@ -41,16 +40,21 @@ extension Trainer {
     return .done(improved: state.bestGlobalStep == state.globalStep)
   }
 
-  /// Of the replica's parameters as they are.
+  /// Of the replica's parameters as they are; a collective call.
   ///
-  /// - Throws: `Interrupted` when a rank is asked to stop.
-  private func validationMetrics() throws -> MultiLabelMetrics {
-    try Evaluator(
+  /// - Parameter phase: what it is, for the watchdog's message.
+  /// - Returns: On rank 0, unless a rank was asked to stop; else nil.
+  private func validationMetrics(_ phase: String) throws -> MultiLabelMetrics? {
+    let ranks = options.evaluationRanks == .all ? communicator.size : 1
+    communicator.enter(
+      communicator.rank < ranks ? phase : "waiting for rank 0", step: state.globalStep)
+    return try Evaluator(
       model: replica.model, parameters: replica.parameters, pool: replica.pool,
       layerDone: communicator.worked
     )
-    .evaluate(setup.validation) { _ in
+    .evaluate(setup.validation, ranks: ranks, over: communicator) { _ in
       if isStopRequested || communicator.heartbeats?.isStopRequestedAnywhere == true {
+        communicator.heartbeats?.askToStop()
         throw Interrupted()
       }
     }
@@ -76,21 +80,29 @@ extension Trainer {
   /// Waits for the last checkpoint, loads the best one from disk and evaluates it: what the run leaves
   /// is what it reports.
   func finish() throws -> Outcome {
-    let result = try communicator.onRoot("final evaluation", step: state.globalStep) {
-      () -> (path: String, metrics: MultiLabelMetrics?)? in
+    let isRoot = communicator.rank == 0
+    communicator.enter(
+      isRoot ? "loading the best checkpoint" : "waiting for rank 0", step: state.globalStep)
+    let shared = try communicator.share {
       try checkpointing?.finish()
       guard let path = try checkpointing?.bestPath() else { return nil }
-      let folder = try ModelFolder(path: path)
       _ = try loadParameters(
-        of: replica.model, from: folder, into: replica.parameters.base, initialisingWith: nil,
-        progress: communicator.worked)
-      // The run is whole already: a request to stop costs no more than these metrics.
-      do { return (path, try validationMetrics()) } catch is Interrupted { return (path, nil) }
+        of: replica.model, from: ModelFolder(path: path), into: replica.parameters.base,
+        initialisingWith: nil, progress: communicator.worked)
+      return Data(path.utf8)
     }
-    guard let best = result ?? nil else {
-      return Outcome(isFinished: true, checkpoint: nil, metrics: nil)
+    guard let shared else { return Outcome(isFinished: true, checkpoint: nil, metrics: nil) }
+    if options.evaluationRanks == .all {
+      communicator.enter("copying the weights", step: state.globalStep)
+      try communicator.broadcast(
+        UnsafeMutableRawBufferPointer(start: replica.parameters.base, count: replica.count * 4),
+        from: 0)
     }
-    if let metrics = best.metrics { report.best(path: best.path, metrics) }
-    return Outcome(isFinished: true, checkpoint: best.path, metrics: best.metrics)
+    // The run is whole already: a request to stop costs no more than these metrics.
+    let metrics = try validationMetrics("final evaluation")
+    guard isRoot else { return Outcome(isFinished: true, checkpoint: nil, metrics: nil) }
+    let path = String(decoding: shared, as: UTF8.self)
+    if let metrics { report.best(path: path, metrics) }
+    return Outcome(isFinished: true, checkpoint: path, metrics: metrics)
   }
 }

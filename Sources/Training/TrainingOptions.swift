@@ -45,6 +45,14 @@ package struct TrainingOptions: Sendable {
     case async, sync
   }
 
+  /// Who evaluates.
+  package enum EvaluationRanks: String, Sendable, CaseIterable {
+    /// Rank 0, while the others sleep.
+    case one = "1"
+    /// Every rank its share of the rows; the metrics are the same to the bit.
+    case all
+  }
+
   package enum ShardVerification: String, Sendable, CaseIterable {
     case start, never
   }
@@ -74,6 +82,7 @@ package struct TrainingOptions: Sendable {
 
   package var resume: Resume = .auto
   package var evaluateEvery: Interval = .epoch
+  package var evaluationRanks: EvaluationRanks = .all
   package var saveEvery: Interval = .epoch
   /// Checkpoints kept beside the best and the last.
   package var keep = 2

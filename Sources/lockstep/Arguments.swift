@@ -7,6 +7,7 @@ import Training
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension TrainingOptions.Exchange: ExpressibleByArgument {}
 extension TrainingOptions.ShardVerification: ExpressibleByArgument {}
+extension TrainingOptions.EvaluationRanks: ExpressibleByArgument {}
 extension TrainingOptions.SaveMode: ExpressibleByArgument {}
 extension BestMetric: ExpressibleByArgument {}
 

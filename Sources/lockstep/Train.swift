@@ -54,6 +54,8 @@ struct Train: ParsableCommand {
   var resume = "auto"
   @Option(help: "epoch, or a number of steps.")
   var evaluateEvery = TrainingOptions.Interval.epoch
+  @Option(help: "all share an evaluation, 1: rank 0 alone does it; the metrics are the same.")
+  var evaluationRanks = TrainingOptions.EvaluationRanks.all
   @Option(help: "epoch, or a number of steps.")
   var saveEvery = TrainingOptions.Interval.epoch
   @Option(help: "Newest checkpoints kept beside the best.")
@@ -89,9 +91,9 @@ struct Train: ParsableCommand {
   static let flags: Set<String> = [
     "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
     "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout", "seed",
-    "all-reduce", "resume", "evaluate-every", "save-every", "keep", "metric", "patience", "threads",
-    "max-shard-size", "save-mode", "verify-shards", "stop-at", "time-limit", "watchdog",
-    "check-replicas-every", "format",
+    "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
+    "patience", "threads", "max-shard-size", "save-mode", "verify-shards", "stop-at", "time-limit",
+    "watchdog", "check-replicas-every", "format",
   ]
 
   func run() throws {
@@ -152,6 +154,7 @@ struct Train: ParsableCommand {
       default: .checkpoint(path: resume)
       }
     options.evaluateEvery = evaluateEvery
+    options.evaluationRanks = evaluationRanks
     options.saveEvery = saveEvery
     options.keep = keep
     options.metric = metric

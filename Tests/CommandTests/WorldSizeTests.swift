@@ -54,6 +54,34 @@ import Testing
     }
   }
 
+  @Test("an evaluation has the same metrics to the bit, whoever shares it")
+  func sharedEvaluations() throws {
+    // 104 rows are four batches: the fourth is short, and five ranks are one too many.
+    let job = try TinyJob(rows: 24, validationRows: 104)
+    let flags = ["--max-steps", "4", "--evaluate-every", "2", "--micro-batches", "8"]
+    var reference: (evaluations: [NSDictionary], result: NSDictionary)?
+    for (ranks, sharing) in [(1, "all"), (2, "1"), (2, "all"), (3, "all"), (4, "all"), (5, "all")] {
+      let output = "ranks-\(ranks)-\(sharing)"
+      let result = try Program.run(
+        job.arguments(output: output, "--evaluation-ranks", sharing, "--format", "json") + flags,
+        ranks: ranks)
+      #expect(result.status == 0, "\(output): \(result.errors)")
+      let evaluations = try job.records(of: output)
+        .filter { $0["event"] as? String == "evaluation" }
+        .map { $0.filter { !["seconds", "tokens_per_second"].contains($0.key) } as NSDictionary }
+      #expect(evaluations.compactMap { $0["step"] as? Int } == [2, 4])
+      let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+      // Of the best checkpoint, loaded anew from disk.
+      let metrics = try #require((object as? [String: Any])?["metrics"] as? NSDictionary)
+      guard let reference else {
+        reference = (evaluations, metrics)
+        continue
+      }
+      #expect(evaluations == reference.evaluations, "\(output)")
+      #expect(metrics == reference.result, "\(output)")
+    }
+  }
+
   @Test("every step's rows and tokens are shared out among the ranks without rest or repetition")
   func ranksPartitionTheBatch() throws {
     let job = try TinyJob()

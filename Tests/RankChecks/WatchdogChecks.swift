@@ -70,6 +70,19 @@ func checkStopRequest(_ communicator: Communicator, _: [String]) throws {
   try meet(communicator)
 }
 
+/// What the last rank asks for reaches every rank that works, for rank 0 passes it on.
+func checkPassedOnStopRequest(_ communicator: Communicator, _: [String]) throws {
+  try watch(communicator)
+  if communicator.rank == communicator.size - 1 { communicator.heartbeats?.askToStop() }
+  let start = wallSeconds()
+  while communicator.heartbeats?.isStopRequestedAnywhere != true {
+    try require(wallSeconds() - start < 5, "no word of the request after 5 s")
+    work(communicator, seconds: 0.02)
+  }
+  communicator.heartbeats?.askToStop()
+  try meet(communicator)
+}
+
 /// One bit of one parameter differs on the rank that the argument names.
 func checkDrift(_ communicator: Communicator, _ arguments: [String]) throws {
   let drifted = arguments.first.flatMap { Int($0) } ?? 0

@@ -24,6 +24,7 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "stand-still": standStill,
   "work-long": checkLongWork,
   "ask-to-stop": checkStopRequest,
+  "pass-on-stop": checkPassedOnStopRequest,
   "drift": checkDrift,
   "time-all-reduce": timeAllReduce,
 ]

@@ -46,6 +46,12 @@ extension RankTests {
       #expect(run.status == 0, "\(run.output)")
     }
 
+    @Test("a request to stop that rank 0 passes on reaches every working rank")
+    func passedOnStopRequest() throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "pass-on-stop", ranks: 4)
+      #expect(run.status == 0, "\(run.output)")
+    }
+
     @Test(
       "one changed bit of a replica is found, and the rank and tensor named",
       arguments: [(2, 1), (3, 0), (3, 1), (4, 3)])

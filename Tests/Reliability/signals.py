@@ -85,7 +85,7 @@ class Signals:
     def round(self, kind, phase):
         number, launcher, expected = KINDS[kind]
         run = runs.RunFolder(self.tests.folder / f"run-{next(self.numbers)}")
-        few, many = self.random.sample([1, 2, 4], 2) if "rank" not in kind else (2, 4)
+        few, many = self.random.sample([1, 2, 4], 2) if "rank" not in kind else (4, 2)
         job = self.load.start(run.path, few, launcher=launcher)
         wrong = []
         step = self.await_phase(job, run, phase)
