@@ -44,7 +44,7 @@ class Signals:
         self.rounds = collections.Counter()
         # A save of 38 MB and an evaluation of a second or more, so that a signal lands inside.
         self.load = workload.Workload(
-            tests.lockstep, tests.folder / "load", hidden=128, words=24_000, validation_copies=28,
+            tests.lockstep, tests.folder / "load", hidden=128, words=24_000, validation_copies=56,
             flags=[
                 "--max-steps", STEPS, "--batch-size", 16, "--micro-batches", 4, "--learning-rate",
                 1e-3, "--evaluate-every", EVALUATE_EVERY, "--save-every", SAVE_EVERY, "--keep", 1])

@@ -114,7 +114,7 @@ class Watchdog:
 
     def long_evaluation(self, seconds=2):
         what = "a long evaluation is no stall"
-        load = self.make("evaluation", validation_copies=120)
+        load = self.make("evaluation", validation_copies=240)
         run = runs.RunFolder(load.folder / "run")
         code, output = load.finish(run.path, 2, "--watchdog", seconds)
         longest = max((record["seconds"] for record in run.records("evaluation")), default=0)
