@@ -55,6 +55,11 @@ class Job:
         if tokens != expected:
             raise SystemExit(f"tokens of the steps: expected {expected}, found {tokens}")
 
+    def check_mean_tokens(self, mean):
+        expected = sum(sum(map(len, batch)) for batch in self.batches) / len(self.batches)
+        if abs(mean - expected) > 1e-6 * expected:
+            raise SystemExit(f"tokens a step: expected {expected}, found {mean}")
+
 
 def parse():
     parser = argparse.ArgumentParser(
@@ -79,8 +84,9 @@ def parse():
         options.programs = "lockstep-2x1,lockstep-1x2-v2,peer-2x1,peer-padded"
     if not options.model:
         parser.error("say --model or --smoke")
-    if options.rounds < 1 or options.steps < 2 or options.warm_up < 1:
-        parser.error("at least 1 round, 2 steps and 1 step of warm-up")
+    least = programs.LockstepBench.FIRST_STEPS if options.via == "bench" else 1
+    if options.rounds < 1 or options.steps < 2 or options.warm_up < least:
+        parser.error(f"at least 1 round, 2 steps and {least} of warm-up")
     options.lockstep = options.lockstep.resolve()
     if options.via == "bench" and not programs.has_option(options.lockstep, ["bench", "step"], "--steps"):
         parser.error(f"{options.lockstep} has no `bench step`")

@@ -139,14 +139,21 @@ class Lockstep:
 class LockstepBench(Lockstep):
     """`lockstep bench step`."""
 
+    # It takes so many by itself, to compare the bits of two times: the warm-up goes on after them.
+    FIRST_STEPS = 2
+
     def __call__(self, job):
         command = [
             *self.launcher(), job.lockstep, "bench", "step", "--model", job.model, "--train", job.train,
-            "--batch-size", job.batch_size, "--steps", job.steps, "--threads", self.threads, "--format",
+            "--batch-size", job.batch_size, "--steps", job.steps, "--warmup",
+            job.warm_up - self.FIRST_STEPS, "--seed", job.seed, "--threads", self.threads, "--format",
             "json", *job.flags, *self.flags]
         if self.micro_batches:
             command += ["--micro-batches", self.micro_batches]
-        return last_object(run(command))
+        result = last_object(run(command))
+        job.check_mean_tokens(result["tokens_per_step"])
+        # The others' times are means too.
+        return result | {"ms_per_step": result["ms_per_step_mean"]}
 
 
 def watch(log, total, process, lockstep, seen):

@@ -12,6 +12,10 @@ import statistics
 import sys
 
 
+# What is shown of a run while the others follow.
+SHOWN = ("ms_per_step", "tokens_per_second", "seconds", "peak_rss_mb", "mb_sent_per_step")
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -27,7 +31,7 @@ def alternate(programs, count):
         for name in order if number % 2 == 0 else reversed(order):
             result = programs[name]()
             shown = ", ".join(
-                f"{key} {value:.4g}" for key, value in result.items() if isinstance(value, float))
+                f"{key} {result[key]:.4g}" for key in SHOWN if result.get(key) is not None)
             say(f"round {number + 1}/{count}  {name}: {shown}")
             results[name].append(result)
     return results
