@@ -1,5 +1,7 @@
 import Checkpoints
+import Collectives
 import Encoders
+import Foundation
 import Kernels
 import Shards
 
@@ -8,13 +10,19 @@ package final class TrainedModel {
   package let evaluator: Evaluator
   private let configuration: ModelConfiguration
   private let path: String
+  private let parameters: Arena
+  private let pool: ThreadPool
 
   package var labelNames: [String] { configuration.labelNames }
   package var maxPositions: Int { configuration.maxPositions }
 
-  /// - Parameter threads: nil for the machine's cores.
+  /// - Parameters:
+  ///   - threads: nil for the machine's cores.
+  ///   - layerDone: Called after every layer of every batch.
   /// - Throws: Errors that name the file, key or tensor.
-  package init(folder path: String, threads: Int?) throws {
+  package init(
+    folder path: String, threads: Int?, layerDone: @escaping () -> Void = {}
+  ) throws {
     self.path = path
     configuration = try ModelConfiguration(modelFolder: path)
     guard configuration.problemType ?? "multi_label_classification" == "multi_label_classification"
@@ -26,11 +34,41 @@ package final class TrainedModel {
     let model = SequenceClassifier(configuration)
     let weights = try ModelFolder(path: path)
     try requireTensors(of: model, in: weights, allowingNewHead: false)
-    let parameters = Arena(count: model.layout.count)
+    parameters = Arena(count: model.layout.count)
     _ = try loadParameters(
       of: model, from: weights, into: parameters.base, initialisingWith: nil)
-    let pool = ThreadPool(threads: threads ?? defaultThreads(localRanks: 1))
-    evaluator = Evaluator(model: model, parameters: parameters, pool: pool)
+    pool = ThreadPool(threads: threads ?? defaultThreads(localRanks: 1))
+    evaluator = Evaluator(model: model, parameters: parameters, pool: pool, layerDone: layerDone)
+  }
+
+  /// The metrics over all rows, which the ranks share; a collective call.
+  ///
+  /// - Parameter progress: Told the rows that this rank has done.
+  /// - Returns: On rank 0; else nil.
+  /// - Throws: Errors of reading, of rows that the model cannot take, and of ranks that have another
+  ///   model or other shards than rank 0; on all ranks.
+  package func evaluate(
+    _ data: ShardFolder, threshold: Double, over communicator: Communicator,
+    progress: (Int) -> Void
+  ) throws -> MultiLabelMetrics? {
+    if communicator.size > 1 { try requireSame(data, over: communicator) }
+    return try evaluator.evaluate(
+      data, ranks: communicator.size, threshold: threshold, over: communicator, progress: progress)
+  }
+
+  /// Refuses nodes whose copies of the model or the shards differ.
+  private func requireSame(_ data: ShardFolder, over communicator: Communicator) throws {
+    let digest = Digest.of(parameters.base, count: parameters.count, pool)
+    let mine = "parameters \(digest), shards \(data.manifestSHA256)"
+    let expected = try communicator.share { Data(mine.utf8) }
+    try communicator.agree {
+      guard expected == Data(mine.utf8) else {
+        throw TrainingError(
+          .data, "rank \(communicator.rank) on \(communicator.host): \(path), \(data.path)",
+          expected: "the model and the shards of rank 0",
+          found: "others (\(mine))", remedy: "copy the same folders to every node")
+      }
+    }
   }
 
   /// Refuses shards whose labels are not the model's.

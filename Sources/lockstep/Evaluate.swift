@@ -1,4 +1,5 @@
 import ArgumentParser
+import Collectives
 import Foundation
 import Shards
 import Tokenizers
@@ -6,7 +7,8 @@ import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Computes a fine-tuned model's metrics over shards.")
+    abstract: "Computes a fine-tuned model's metrics over shards.",
+    discussion: "Under mpirun the ranks share the rows; the metrics are the same to the bit.")
 
   @Option(help: "Checkpoint, or any fine-tuned model folder.")
   var model: String
@@ -14,7 +16,7 @@ struct Evaluate: ParsableCommand {
   var data: String
   @Option(help: "Probability from which a label counts as predicted.")
   var threshold = 0.5
-  @Option(help: "Threads. (default: the cores)")
+  @Option(help: "Threads of a rank. (default: its cores)")
   var threads: Int?
   @Option(help: "Form of the result on standard output.")
   var format = OutputFormat.text
@@ -25,21 +27,44 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let classifier = try TrainedModel(folder: model, threads: threads)
-    let shards = try ShardFolder(path: data)
-    try classifier.requireLabels(of: shards, at: data)
-    if !Tokenizer.files(inModelFolder: model).isEmpty {
-      try shards.requireVocabulary(Tokenizer(modelFolder: model).vocabularySHA256, of: model)
+    try onEveryRank { communicator in
+      try metrics(over: communicator)
+    } show: { result in
+      guard let metrics = result.metrics else { return }
+      switch format {
+      case .json: try printJSON(metrics)
+      case .text: printTable(metrics, names: result.names)
+      }
     }
-    for shard in shards.shardPaths.indices { try shards.verifyShard(shard) }
-    var bar = ProgressBar(label: "evaluate", total: shards.rows, unit: "rows")
-    let metrics = try classifier.evaluator.evaluate(
-      shards, threshold: threshold, progress: { bar.update($0) })
-    bar.clear()
-    switch format {
-    case .json: try printJSON(metrics)
-    case .text: printTable(metrics, names: classifier.labelNames)
+  }
+
+  private func metrics(
+    over communicator: Communicator
+  ) throws -> (metrics: MultiLabelMetrics?, names: [String]) {
+    communicator.enter("opening model and shards")
+    let (classifier, shards) = try communicator.agree {
+      let classifier = try TrainedModel(
+        folder: model, threads: threads ?? defaultThreads(localRanks: communicator.localSize),
+        layerDone: communicator.worked)
+      let shards = try ShardFolder(path: data)
+      try classifier.requireLabels(of: shards, at: data)
+      if communicator.rank == 0, !Tokenizer.files(inModelFolder: model).isEmpty {
+        try shards.requireVocabulary(Tokenizer(modelFolder: model).vocabularySHA256, of: model)
+      }
+      for shard in stride(
+        from: communicator.rank, to: shards.shardPaths.count, by: communicator.size)
+      { try shards.verifyShard(shard, progress: { _ in communicator.worked() }) }
+      return (classifier, shards)
     }
+    communicator.enter("evaluation")
+    var bar =
+      communicator.rank == 0
+      ? ProgressBar(label: "evaluate", total: shards.rows, unit: "rows") : nil
+    let metrics = try classifier.evaluate(shards, threshold: threshold, over: communicator) {
+      bar?.update(min($0 * communicator.size, shards.rows))
+    }
+    bar?.clear()
+    return (metrics, classifier.labelNames)
   }
 
   private func printTable(_ metrics: MultiLabelMetrics, names: [String]) {

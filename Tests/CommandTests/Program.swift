@@ -26,18 +26,19 @@ enum Program {
   /// - Parameters:
   ///   - ranks: nil for the bare program.
   ///   - environment: Variables beside this process's own.
+  ///   - program: What is run in place of the built `lockstep`.
   ///   - seconds: After which it is killed: a hang is a failure, not a stuck test run.
   static func run(
     _ arguments: [String], ranks: Int? = nil, input: String = "",
-    environment: [String: String] = [:], seconds: Double = 120
+    environment: [String: String] = [:], seconds: Double = 120, program: String = path
   ) throws -> Result {
     let process = Process()
     if let ranks {
       process.executableURL = URL(fileURLWithPath: package + "/launch/local")
       // Unbound: other tests run at the same time, and bound jobs would share the first cores.
-      process.arguments = ["-n", "\(ranks)", "--no-bind", "--", path] + arguments
+      process.arguments = ["-n", "\(ranks)", "--no-bind", "--", program] + arguments
     } else {
-      process.executableURL = URL(fileURLWithPath: path)
+      process.executableURL = URL(fileURLWithPath: program)
       process.arguments = arguments
     }
     process.environment = ProcessInfo.processInfo.environment

@@ -67,11 +67,38 @@ import Testing
     for key in ["f1", "f1_macro", "roc_auc", "roc_auc_scores", "accuracy", "jaccard", "loss"] {
       #expect(metrics?[key] as? Double == best?[key] as? Double, "\(key)")
     }
+    for ranks in [2, 3] {
+      let shared = try Program.run(
+        [
+          "evaluate", "--model", job.folder.path + "/run/best", "--data", job.validation,
+          "--format", "json",
+        ], ranks: ranks)
+      #expect(shared.status == 0, "\(ranks) ranks: \(shared.errors)")
+      #expect(shared.output == result.output, "\(ranks) ranks")
+    }
     let table = try Program.run([
       "evaluate", "--model", job.folder.path + "/run/best", "--data", job.validation,
     ])
     #expect(table.output.contains("roc_auc_scores"))
     #expect(table.output.contains("optimism"))
+  }
+
+  @Test("ranks that evaluate other shards than rank 0 are refused by name")
+  func refusesOtherShards() throws {
+    let job = try trainedJob()
+    // One job whose ranks are given different folders, as nodes with different copies would be.
+    let script = try job.folder.write(
+      "evaluate",
+      """
+      #!/bin/sh
+      case $OMPI_COMM_WORLD_RANK in 0) data=\(job.validation) ;; *) data=\(job.train) ;; esac
+      exec \(Program.path) evaluate --model \(job.folder.path)/run/best --data "$data"
+
+      """)
+    let refused = try Program.run([script], ranks: 2, program: "/bin/sh")
+    #expect(refused.status == 65, "\(refused.errors)")
+    #expect(refused.errors.contains("rank 1 on "), "\(refused.errors)")
+    #expect(refused.errors.contains("the model and the shards of rank 0"), "\(refused.errors)")
   }
 
   @Test("inspect tells a model's, a checkpoint's, a run's and a shard folder's content")
