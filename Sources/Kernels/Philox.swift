@@ -15,11 +15,13 @@
 ///     block          0: dropout; site                             dataset row    training step
 ///     block          1: initialisation; 0                         name hash: low, high half
 ///     block          2: epoch order; 0                            epoch: low, high half
+///     block          3: synthetic row of a benchmark; 0           row: low, high half
 package struct Philox4x32: Sendable {
   enum Domain: UInt32 {
     case dropout = 0
     case initialization = 1
     case epochOrder = 2
+    case syntheticRow = 3
 
     /// The domain at its place in the counter's second word.
     var bits: UInt32 { rawValue << 28 }
@@ -163,18 +165,23 @@ extension Philox4x32 {
   }
 }
 
-/// Random integers for the order of an epoch's rows: a pure function of (seed, epoch).
+/// Random integers for the order of an epoch's rows, a pure function of (seed, epoch), or for a
+/// made-up row, of (seed, row).
 package struct PhiloxStream: RandomNumberGenerator, Sendable {
   private let key: SIMD2<UInt32>
   private var counter: SIMD4<UInt32>
   private var words = SIMD4<UInt32>()
   private var used = 4
 
-  package init(seed: UInt64, epoch: UInt64) {
+  package init(seed: UInt64, epoch: UInt64) { self.init(seed, .epochOrder, epoch) }
+
+  package init(seed: UInt64, syntheticRow row: UInt64) { self.init(seed, .syntheticRow, row) }
+
+  private init(_ seed: UInt64, _ domain: Philox4x32.Domain, _ number: UInt64) {
     key = Philox4x32.key(seed: seed)
     counter = SIMD4(
-      0, Philox4x32.Domain.epochOrder.bits,
-      UInt32(truncatingIfNeeded: epoch), UInt32(truncatingIfNeeded: epoch >> 32))
+      0, domain.bits, UInt32(truncatingIfNeeded: number),
+      UInt32(truncatingIfNeeded: number >> 32))
   }
 
   /// The next 64 random bits, the earlier word in the low half.

@@ -74,9 +74,14 @@ package struct ModelSummary: Encodable, Sendable {
 extension ModelConfiguration {
   /// A size that can be named instead of a model folder.
   ///
-  /// - Returns: nil for a name other than `bert-base` and `bert-large` (Devlin et al. 2018).
+  /// - Returns: nil for a name other than `minilm` (all-MiniLM-L6-v2: Wang et al. 2020 with six
+  ///   layers), `bert-base` and `bert-large` (Devlin et al. 2018).
   package init?(named name: String, labelNames: [String]) {
     switch name {
+    case "minilm":
+      self.init(
+        vocabularySize: 30522, hiddenSize: 384, layerCount: 6, headCount: 12,
+        intermediateSize: 1536, labelNames: labelNames)
     case "bert-base":
       self.init(
         vocabularySize: 30522, hiddenSize: 768, layerCount: 12, headCount: 12,

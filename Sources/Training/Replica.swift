@@ -29,6 +29,7 @@ package final class Replica {
   /// has room for the word rows behind it.
   private var gradients: [Arena] = []
   private let optimizer = AdamW()
+  package let phases = PhaseClock()
 
   package init(_ configuration: ModelConfiguration, threads: Int) {
     model = SequenceClassifier(configuration)
@@ -134,6 +135,7 @@ extension Replica {
       + computeGradient(ofBatches: middle..<range.upperBound, depth: depth + 1, compute)
     Reduction.add(
       gradients[depth].base, gradients[depth + 1].base, count: model.layout.dense.count, pool)
+    phases.end(.backward)
     return losses
   }
 
@@ -147,10 +149,12 @@ extension Replica {
     model.forward(
       labelled.batch, weights.base, activations, dropout: dropout, pool, progress: progress)
     let losses = lossAndGradient(labelled, scale: scale)
+    phases.end(.forward)
     let tokenGradient = model.backward(
       labelled.batch, weights.base, gradient, activations, dropout: dropout, pool,
       progress: progress)
     words.keep(tokenGradient, ofBatch: index)
+    phases.end(.backward)
     return losses
   }
 

@@ -8,17 +8,22 @@ import Shards
 /// clip, update.
 ///
 /// V micro-batches, R ranks.
-final class TrainingStep {
-  struct Outcome {
+package final class TrainingStep {
+  package struct Outcome {
     /// Mean over the global batch's rows x labels.
-    let loss: Double
-    let gradientNorm: Double
+    package let loss: Double
+    package let gradientNorm: Double
     /// [R]
-    let rowsByRank: [Int]
-    let tokensByRank: [Int]
+    package let rowsByRank: [Int]
+    package let tokensByRank: [Int]
     /// Whether any rank was asked to stop.
-    let isStopRequested: Bool
+    package let isStopRequested: Bool
   }
+
+  /// Where this rank's time in its steps went.
+  package var phases: PhaseClock { replica.phases }
+  /// What this rank sent in the last step's exchange, in bytes; 0 where MPI did it.
+  package var bytesSent: Int { exchange.bytesSent }
 
   private let data: ShardFolder
   private let replica: Replica
@@ -29,7 +34,7 @@ final class TrainingStep {
   private let wordGather: NumberGather
 
   /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
-  init(
+  package init(
     _ data: ShardFolder, _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator
   ) throws {
     self.data = data
@@ -49,11 +54,12 @@ final class TrainingStep {
   ///   - parametersWillChange: Called before the update.
   /// - Throws: `TrainingError` for a loss or gradient that is not finite, before any
   ///   parameter changes, on every rank alike. A row that cannot be read ends the job.
-  func take(
+  package func take(
     _ rows: [Int], step: Int, learningRate: Double, stopRequested: Bool,
     parametersWillChange: () -> Void
   ) throws -> Outcome {
     communicator.enter("forward and backward", step: step)
+    phases.start()
     let lengths = communicator.orAbort { try data.lengths(of: rows) }
     let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
     let elements = Double(rows.count * replica.model.configuration.labelNames.count)
@@ -65,12 +71,15 @@ final class TrainingStep {
     let own = tree.parts(of: communicator.rank)
     // A row that only this rank cannot read must not leave the others in the exchange.
     let batches = communicator.orAbort { try load(parts[own], of: rows, lengths: lengths) }
+    phases.end(.data)
     // The other ranks' words come in while this one computes.
     communicator.orAbort {
       try replica.begin(batches).withUnsafeBufferPointer {
         try wordGather.start($0, counts: tokensByRank)
       }
     }
+    // What was begun is updates that the words had missed.
+    phases.end(.optimizer)
     let losses = replica.computeGradient(
       of: batches, scale: Float(1 / elements),
       dropout: DropoutStep(seed: trajectory.seed, step: step), progress: communicator.worked)
@@ -79,6 +88,7 @@ final class TrainingStep {
     replica.sumWordRows(touchedBy: try wordGather.finish())
     try exchangeGradients()
     sums = try communicator.sumAll(sums)
+    phases.end(.exchange)
     communicator.enter("update", step: step)
 
     let loss = sums.dropLast().reduce(0, +) / elements
@@ -88,6 +98,7 @@ final class TrainingStep {
     replica.update(
       step: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
       gradientNorm: norm, maxNorm: trajectory.maxGradNorm)
+    phases.end(.optimizer)
 
     return Outcome(
       loss: loss, gradientNorm: norm, rowsByRank: shares.map(\.count),
