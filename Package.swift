@@ -59,11 +59,14 @@ let package = Package(
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),
     module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives"]),
+    module(
+      "Benchmarks",
+      ["Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Tokenizers"]),
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Manifests",
-        "Tokenizers",
+        "Benchmarks", "Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives",
+        "Manifests", "Tokenizers",
         argumentParser, yams,
       ],
       swiftSettings: settings),
@@ -76,6 +79,7 @@ let package = Package(
     tests(of: "Shards", ["Shards", "HDF5", "Manifests"]),
     tests(of: "Checkpoints", ["Checkpoints", "Manifests"]),
     tests(of: "Training", ["Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
+    tests(of: "Benchmarks", ["Benchmarks", "Encoders", "Kernels"]),
     tests(of: "Rank", ["Collectives", "lockstep", "rank-checks"]),
     // What Tests/RankTests starts under mpirun, once a rank.
     .executableTarget(

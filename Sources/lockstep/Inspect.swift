@@ -10,7 +10,7 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells what a model, checkpoint, run, shard folder or shard holds.")
 
-  @Argument(help: "A folder, a shard, or the name bert-base or bert-large.")
+  @Argument(help: "A folder, a shard, or the name minilm, bert-base or bert-large.")
   var path: String
   @Option(help: "Show this row of the shards, counted from 0; with --model as text too.")
   var row: Int?

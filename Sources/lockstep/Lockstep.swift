@@ -19,6 +19,7 @@ struct Lockstep: ParsableCommand {
       """,
     subcommands: [
       Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Inspect.self, Verify.self,
+      Bench.self,
     ])
 
   static func main() {

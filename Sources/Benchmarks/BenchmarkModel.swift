@@ -1,0 +1,61 @@
+import Checkpoints
+import Encoders
+import Foundation
+import Kernels
+import Training
+
+/// The model that a benchmark is of: a folder's, or one of a named size with random weights.
+package struct BenchmarkModel {
+  package let name: String
+  package var configuration: ModelConfiguration
+  /// nil for a named size.
+  private let folder: String?
+
+  /// - Parameter name: A folder in Hugging Face's layout, or minilm, bert-base, bert-large.
+  /// - Throws: An error naming the file and key.
+  package init(_ name: String) throws {
+    self.name = name
+    let isFolder = FileManager.default.fileExists(atPath: name)
+    if !isFolder,
+      let named = ModelConfiguration(named: name, labelNames: TweetLikeRows.labelNames)
+    {
+      configuration = named
+      folder = nil
+    } else {
+      configuration = try ModelConfiguration(modelFolder: name)
+      folder = name
+    }
+  }
+
+  /// Fills `parameters` [count of the layout] with the folder's weights, or with random ones as BERT
+  /// begins with: normal(0, initializer_range), biases 0, norms' weights 1.
+  ///
+  /// - Parameters:
+  ///   - seed: of the random ones, and of a head that the folder does not have.
+  ///   - progress: Called now and then, by this thread.
+  package func load(
+    _ model: SequenceClassifier, into parameters: MutableFloats, seed: UInt64, _ pool: ThreadPool,
+    progress: () -> Void = {}
+  ) throws {
+    if let folder {
+      _ = try loadParameters(
+        of: model, from: ModelFolder(path: folder), into: parameters, initialisingWith: seed,
+        progress: progress)
+      return
+    }
+    let all = model.layout.parameters
+    let deviation = model.configuration.initializerRange
+    pool.run(all.count) { index, _ in
+      let parameter = all[index]
+      let values = parameters + parameter.offset
+      if parameter.shape.count > 1 {
+        Philox4x32.normal(
+          into: values, count: parameter.count, seed: seed, name: parameter.name,
+          standardDeviation: deviation)
+      } else {
+        let isNorm = parameter.name.hasSuffix("LayerNorm.weight")
+        values.update(repeating: isNorm ? 1 : 0, count: parameter.count)
+      }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Collectives
+import Kernels
+
+/// How fast this machine multiplies and moves numbers, whatever the program: what a benchmark's own
+/// result is held against.
+package struct MachineCeilings: Encodable, Sendable, Equatable {
+  /// OpenBLAS's sgemm on square matrices in every thread at once, 10^9 operations a second.
+  package var gflops: Double
+  /// STREAM's triad in all threads, 10^9 bytes a second.
+  package var gigabytesPerSecond: Double
+
+  enum CodingKeys: String, CodingKey {
+    case gflops
+    case gigabytesPerSecond = "gigabytes_per_second"
+  }
+
+  package init(gflops: Double, gigabytesPerSecond: Double) {
+    (self.gflops, self.gigabytesPerSecond) = (gflops, gigabytesPerSecond)
+  }
+
+  /// Takes about a second, and 192 MB and 3 MB a thread for as long.
+  ///
+  /// - Throws: `BenchmarkError` where a result is wrong.
+  package init(_ pool: ThreadPool) throws {
+    gflops = try Self.multiply(pool)
+    gigabytesPerSecond = try MemoryBenchmark(floats: 1 << 24).triad(pool).gigabytesPerSecond
+  }
+
+  /// Of all ranks at once, added up; a collective call. On several nodes it is what they have together.
+  package init(_ pool: ThreadPool, _ communicator: Communicator) throws {
+    _ = try communicator.sumAll([0])  // Nobody starts before everybody is there.
+    let own = try communicator.agree { try MachineCeilings(pool) }
+    let sums = try communicator.sumAll([own.gflops, own.gigabytesPerSecond])
+    (gflops, gigabytesPerSecond) = (sums[0], sums[1])
+  }
+
+  /// Of what was measured before and after something.
+  package static func mean(_ first: Self, _ second: Self) -> Self {
+    var mean = first
+    mean.gflops = (first.gflops + second.gflops) / 2
+    mean.gigabytesPerSecond = (first.gigabytesPerSecond + second.gigabytesPerSecond) / 2
+    return mean
+  }
+
+  private static func multiply(_ pool: ThreadPool) throws -> Double {
+    let squares = (0..<pool.threads).map { _ in SquareProduct(width: 512) }
+    // Rounds of some milliseconds, so that a busy machine too leaves some of them alone; and a thread
+    // that is late finds its share done by the others.
+    let products = 2 * pool.threads
+    ReferenceProduct.setThreads(1)
+    let times = Timings(repetitions: 5, atLeast: .milliseconds(250)) {
+      pool.run(products) { _, thread in squares[thread].multiply() }
+    }
+    try squares[0].check()
+    return squares[0].operations * Double(products) / times.best / 1e9
+  }
+}
+
+/// c = a · b, all [width, width], of small integers: every order of addition gives the same sums.
+private final class SquareProduct {
+  private let width: Int
+  private let (a, b, c): (Arena, Arena, Arena)
+
+  var operations: Double { 2 * Double(width * width * width) }
+
+  init(width: Int) {
+    self.width = width
+    let count = width * width
+    (a, b, c) = (Arena(count: count), Arena(count: count), Arena(count: count))
+    for i in 0..<count { (a.base[i], b.base[i]) = (Float(i % 7) - 3, Float(i % 5) - 2) }
+  }
+
+  func multiply() {
+    ReferenceProduct.multiply(
+      c.base, a.base, .plain, b.base, .plain, rows: width, columns: width, depth: width)
+  }
+
+  /// - Throws: `BenchmarkError` where the corner that is multiplied last is wrong.
+  func check() throws {
+    let last = width - 1
+    let found = c.base[width * width - 1]
+    let expected = (0..<width).reduce(into: Float(0)) {
+      $0 += a.base[last * width + $1] * b.base[$1 * width + last]
+    }
+    guard found != expected else { return }
+    throw BenchmarkError(
+      place: "OpenBLAS's sgemm", expected: "\(expected)", found: "\(found)",
+      remedy: "choose kernels that this processor can run with OPENBLAS_CORETYPE")
+  }
+}

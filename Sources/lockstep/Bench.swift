@@ -1,0 +1,56 @@
+import ArgumentParser
+import Benchmarks
+import Collectives
+import Training
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures this machine, and what lockstep makes of it.",
+    discussion: """
+      Every result is checked before it is timed. A table goes to standard error and, with --format \
+      json, one object to standard output. step and allreduce run under mpirun too.
+      """,
+    subcommands: [BenchStep.self, BenchGEMM.self, BenchMemory.self])
+}
+
+/// Runs a measurement on all ranks that mpirun started, and shows its result on rank 0.
+///
+/// - Parameter measure: fails on every rank, or ends the job.
+func onEveryRank<Result>(
+  _ measure: (Communicator) throws -> Result, show: (Result) throws -> Void
+) throws {
+  let communicator = try Communicator(exitCode: ExitCodes.code)
+  do {
+    try communicator.watch(patience: .seconds(300), isStopRequested: { false })
+    let result = try measure(communicator)
+    if communicator.rank == 0 { try show(result) }
+  } catch {
+    let code = ExitCodes.code(for: error)
+    if error is CollectiveError {
+      communicator.abort(code: code, message: "lockstep: error: \(error)")
+    }
+    if communicator.rank == 0 { Lockstep.writeError(error) }
+    communicator.finalize()
+    throw ArgumentParser.ExitCode(code)
+  }
+  communicator.finalize()
+}
+
+/// - Throws: a usage error under a launcher of several ranks, each of which would measure by itself.
+func requireOneProcess() throws {
+  guard let ranks = Communicator.launcherSize, ranks > 1 else { return }
+  throw ValidationError(
+    "this benchmark is of one process: expected no mpirun, found \(ranks) ranks")
+}
+
+/// - Throws: a usage error for less than one.
+func requirePositive(_ value: Int?, _ flag: String) throws {
+  guard let value, value < 1 else { return }
+  throw ValidationError("\(flag): expected at least 1, found \(value)")
+}
+
+/// A table on standard error: names, and values with their units.
+func writeTable(_ rows: [(name: String, value: String)]) {
+  let width = 2 + (rows.map(\.name.count).max() ?? 0)
+  for (name, value) in rows { writeLine(padded(name, width) + value) }
+}
