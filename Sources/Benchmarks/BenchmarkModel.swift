@@ -58,4 +58,20 @@ package struct BenchmarkModel {
       }
     }
   }
+
+  /// Path of a folder with the model: its own, or one written in `scratch` for a named size.
+  package func folder(in scratch: ScratchFolder, _ pool: ThreadPool) throws -> String {
+    if let folder { return folder }
+    let path = scratch.path + "/model"
+    let model = SequenceClassifier(configuration)
+    let parameters = Arena(count: model.layout.count)
+    try load(model, into: parameters.base, seed: 42, pool)
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try withExtendedLifetime(parameters) {
+      _ = try writeSafetensors(
+        tensors(of: model.layout, in: parameters), to: path + "/model.safetensors")
+    }
+    try configuration.json().write(to: URL(fileURLWithPath: path + "/config.json"))
+    return path
+  }
 }

@@ -26,7 +26,7 @@ package final class GEMMBenchmark {
     package let tokens: Int
     package let inputs: Int
     package let outputs: Int
-    /// Of the best repetition, 10^9 operations a second.
+    /// Of the median repetition, 10^9 operations a second.
     package let gflops: Double
     package let referenceGflops: Double
     /// Such layers in the model.
@@ -136,7 +136,7 @@ private final class LinearLayer {
     db = Arena(count: outputs)
   }
 
-  /// Best seconds of lockstep's pass and of OpenBLAS with as many threads of its own.
+  /// Median seconds of lockstep's pass and of OpenBLAS with as many threads of its own.
   func time(_ pass: GEMMBenchmark.Pass, _ name: String) throws -> (Double, Double) {
     compute(pass)
     try check(pass, name)
@@ -146,7 +146,7 @@ private final class LinearLayer {
     ReferenceProduct.setThreads(1)
     // Until OpenBLAS's threads have gone to sleep.
     if pool.threads > 1 { Thread.sleep(forTimeInterval: 0.2) }
-    return (own.best, reference.best)
+    return (own.median, reference.median)
   }
 
   private func compute(_ pass: GEMMBenchmark.Pass) {

@@ -176,7 +176,7 @@ extension StepBenchmark {
     let phases = try communicator.sumAll(
       PhaseTimes.Phase.allCases.map { step.phases.times[$0] } + [Double(step.bytesSent)])
     let scale = 1000 / Double(communicator.size * timed.count)
-    let peaks = try communicator.gather(peak)
+    let peaks = try communicator.gatherNumbers(peak)
     let operations = mean(\.floatingPointOperations)
     let floor = mean { $0.seconds(ceiling) }
     let (ranks, bytes) = (communicator.size, 4 * replica.count)
@@ -202,14 +202,5 @@ extension StepBenchmark {
       bytesSent: phases[5] / Double(ranks), denseBytes: 2 * Double(bytes * (ranks - 1) / ranks),
       firstLoss: outcomes[0].loss, lastLoss: outcomes[outcomes.count - 1].loss,
       digest: String(format: "%016llx", digest), coreType: coreType())
-  }
-}
-
-extension Communicator {
-  /// Every rank's number, on every rank, by rank.
-  fileprivate func gather(_ number: Int) throws -> [Int] {
-    try gatherAll((0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }).map {
-      $0.reversed().reduce(0) { $0 << 8 | Int($1) }
-    }
   }
 }

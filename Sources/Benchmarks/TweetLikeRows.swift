@@ -53,17 +53,24 @@ package struct TweetLikeRows {
 
   /// Writes rows as a shard folder.
   package func write(rows: Int, to folder: String) throws {
-    let writer = try ShardWriter(
-      destination: folder,
-      description: ShardDescription(
-        labelNames: Self.labelNames, maxLength: maxLength,
-        vocabularySHA256: String(repeating: "0", count: 64), hasPairs: false),
-      rows: rows)
+    let writer = try Self.writer(rows: rows, shards: 1, maxLength: maxLength, to: folder)
     for number in 0..<rows {
       let (ids, labels) = row(number)
       try writer.append(ids: ids, rowID: "\(number)", labels: labels)
     }
     _ = try writer.finish()
+  }
+
+  /// A writer that takes `rows` such rows.
+  static func writer(
+    rows: Int, shards: Int, maxLength: Int, to folder: String
+  ) throws -> ShardWriter {
+    try ShardWriter(
+      destination: folder,
+      description: ShardDescription(
+        labelNames: labelNames, maxLength: maxLength,
+        vocabularySHA256: String(repeating: "0", count: 64), hasPairs: false),
+      rows: rows, shards: shards)
   }
 
   /// The id at a share of the weights; frequent words follow the first thousand ids, which BERT's

@@ -71,6 +71,12 @@ package final class ConsoleReport {
         metrics.accuracy) + path)
   }
 
+  /// - Parameter bytes: Of every rank.
+  package func peakMemory(_ bytes: [Int]) {
+    guard let most = bytes.max(), most > 0, let rank = bytes.firstIndex(of: most) else { return }
+    say(String(format: "memory: at most %.0f MB resident, on rank %d", Double(most) / 1e6, rank))
+  }
+
   private func pad(_ text: String, to width: Int = 8) -> String {
     String(repeating: " ", count: max(0, max(width, 8) - text.count)) + text
   }

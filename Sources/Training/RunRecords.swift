@@ -35,10 +35,13 @@ package struct EvaluationRecord: Encodable, Sendable, Equatable {
   /// Seconds that the evaluation took, and training tokens a second since the last one.
   package var seconds: Double
   package var tokensPerSecond: Double
+  /// The most memory that a rank has had resident so far, in 10^6 bytes.
+  package var peakMegabytes: Double
 
   enum CodingKeys: String, CodingKey {
     case event, step, epoch, seconds
     case trainLoss = "train_loss"
+    case peakMegabytes = "peak_rss_mb"
     case tokensPerSecond = "tokens_per_second"
   }
 
@@ -51,6 +54,7 @@ package struct EvaluationRecord: Encodable, Sendable, Equatable {
     try values.encode(trainLoss, forKey: .trainLoss)
     try values.encode(seconds, forKey: .seconds)
     try values.encode(tokensPerSecond, forKey: .tokensPerSecond)
+    try values.encode(peakMegabytes, forKey: .peakMegabytes)
   }
 }
 

@@ -107,7 +107,9 @@ package final class Trainer {
       stops = try settle(
         stopRequested: outcome.isStopRequested || options.stopAt == state.globalStep)
     }
-    return isOver ? try finish() : try leave()
+    let outcome = isOver ? try finish() : try leave()
+    report.peakMemory(try communicator.peakMemory())
+    return outcome
   }
 
   var isAtLastStep: Bool { state.globalStep >= state.maxSteps }

@@ -15,6 +15,7 @@ extension Trainer {
   /// Evaluates, and takes over on every rank what rank 0 makes of it; a collective call.
   func evaluate() throws -> EvaluationOutcome {
     let trainingSeconds = (ContinuousClock.now - evaluationClock).seconds
+    let peak = try communicator.peakMemory().max() ?? 0
     let start = ContinuousClock.now
     let metrics = try validationMetrics("evaluation")
     try communicator.onRoot("evaluation", step: state.globalStep) {
@@ -23,7 +24,8 @@ extension Trainer {
         step: state.globalStep, epoch: state.epoch,
         trainLoss: state.lossSum / Double(max(1, state.lossSteps)), metrics: metrics,
         seconds: (ContinuousClock.now - start).seconds,
-        tokensPerSecond: Double(tokensSinceEvaluation) / max(trainingSeconds, 1e-9))
+        tokensPerSecond: Double(tokensSinceEvaluation) / max(trainingSeconds, 1e-9),
+        peakMegabytes: Double(peak) / 1e6)
       try log(record)
       report.evaluation(record)
       checkpointing?.correctBest(in: &state)

@@ -10,7 +10,10 @@ struct Bench: ParsableCommand {
       Every result is checked before it is timed. A table goes to standard error and, with --format \
       json, one object to standard output. step and allreduce run under mpirun too.
       """,
-    subcommands: [BenchStep.self, BenchGEMM.self, BenchMemory.self])
+    subcommands: [
+      BenchStep.self, BenchGEMM.self, BenchMemory.self, BenchAllReduce.self, BenchTokenize.self,
+      BenchShards.self, BenchCheckpoint.self,
+    ])
 }
 
 /// Runs a measurement on all ranks that mpirun started, and shows its result on rank 0.

@@ -24,12 +24,10 @@ struct BenchMemory: ParsableCommand {
     let triad: [MemoryBenchmark.Result]
     let copy: [MemoryBenchmark.Result]
     let ceilings: MachineCeilings
-    let fraction: Double
 
     enum CodingKeys: String, CodingKey {
       case benchmark, threads, bytes, triad, copy, ceilings
       case gigabytesPerSecond = "gigabytes_per_second"
-      case fraction = "fraction_of_ceiling"
     }
   }
 
@@ -62,6 +60,6 @@ struct BenchMemory: ParsableCommand {
     try printJSON(
       Result(
         threads: threads, gigabytesPerSecond: most, bytes: 4 * (size.bytes / 4), triad: triad,
-        copy: copy, ceilings: ceilings, fraction: most / ceilings.gigabytesPerSecond))
+        copy: copy, ceilings: ceilings))
   }
 }

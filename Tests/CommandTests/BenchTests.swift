@@ -97,6 +97,71 @@ import Testing
     }
   }
 
+  @Test("allreduce sums on one rank and on three, where the tree and MPI send and take time")
+  func timesAllReduce() throws {
+    let flags = ["allreduce", "--sizes", "4KB,1MB", "--repetitions", "3", "--threads", "1"]
+    for ranks in [nil, 3] {
+      let values = try measure(flags, ranks: ranks)
+      #expect(values["ranks"] as? Int == ranks ?? 1)
+      #expect(try number(values, "gigabytes_per_second") > 0)
+      let sizes = try #require(values["sizes"] as? [[String: Any]])
+      #expect(sizes.compactMap { $0["bytes"] as? Int } == [4000, 1_000_000])
+      let sent = sizes.compactMap { $0["bytes_sent"] as? Int }
+      #expect(sent.count == 2)
+      #expect(sent.allSatisfy { ($0 > 0) == (ranks != nil) })
+    }
+  }
+
+  @Test("tokenize counts the tokens that shard writes")
+  func timesTokenizer() throws {
+    let job = try TinyJob(rows: 30)
+    let table = try job.folder.write("rows.tsv", TinyModel.table(rows: 30))
+    let values = try measure([
+      "tokenize", "--model", job.model, "--input", table, "--max-length", "64", "--passes", "3",
+    ])
+    #expect(values["rows"] as? Int == 30)
+    let inspected = try Program.run(["inspect", job.train, "--format", "json"])
+    let shards = try JSONSerialization.jsonObject(with: Data(inspected.output.utf8))
+    #expect(values["tokens"] as? Int == (shards as? [String: Any])?["tokens"] as? Int)
+    let (median, best) = (
+      try number(values, "tokens_per_second"), try number(values, "tokens_per_second_best")
+    )
+    #expect(0 < median && median <= best)
+  }
+
+  @Test("shards are written, verified and read back in every way")
+  func timesShards() throws {
+    let values = try measure(["shards", "--rows", "400", "--shards", "3"])
+    #expect(values["shards"] as? Int == 3)
+    for name in ["write", "verify", "read", "read_again", "read_files"] {
+      let rate = try #require(values[name] as? [String: Double], "\(name)")
+      #expect(rate["rows_per_second"] ?? 0 > 0, "\(name)")
+      #expect(rate["megabytes_per_second"] ?? 0 > 0, "\(name)")
+    }
+  }
+
+  @Test("checkpoint saves in both modes, verifies, loads, and leaves nothing behind")
+  func timesCheckpoints() throws {
+    let job = try TinyJob(rows: 12)
+    let scratch = try TemporaryFolder()
+    let result = try Program.run(
+      ["bench", "checkpoint", "--model", job.model, "--saves", "2", "--format", "json"],
+      environment: ["TMPDIR": scratch.path])
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).isEmpty)
+    let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+    let values = try #require(object as? [String: Any])
+    let saves = try #require(values["saves"] as? [[String: Any]])
+    #expect(saves.compactMap { $0["mode"] as? String } == ["async", "sync"])
+    for save in saves {
+      #expect(try number(save, "seconds") > 0)
+      #expect(try number(save, "blocked_seconds") >= 0)
+    }
+    for name in ["verify", "load", "disk"] {
+      #expect(try number(values, name + "_megabytes_per_second") > 0)
+    }
+  }
+
   @Test(
     "wrong arguments are refused with code 64 and the flag",
     arguments: [
@@ -108,6 +173,11 @@ import Testing
       ["gemm", "--tokens", "0"],
       ["memory", "--size", "none"],
       ["memory", "--threads", "2000"],
+      ["allreduce", "--sizes", "1MB,"],
+      ["allreduce", "--repetitions", "0"],
+      ["tokenize", "--model", "m", "--input", "i.tsv", "--passes", "0"],
+      ["shards", "--rows", "0"],
+      ["checkpoint", "--saves", "0"],
     ])
   func refusesArguments(arguments: [String]) throws {
     let result = try Program.run(["bench"] + arguments)
@@ -118,7 +188,7 @@ import Testing
 
   @Test("a model that is neither a folder nor a size is an error that names it")
   func refusesUnknownModels() throws {
-    for command in ["step", "gemm"] {
+    for command in ["step", "gemm", "checkpoint"] {
       let result = try Program.run(["bench", command, "--model", "bert-giant"])
       #expect(result.status == 65)
       #expect(result.errors.contains("bert-giant"), "\(result.errors)")
@@ -127,8 +197,10 @@ import Testing
 
   @Test("what is measured in one process is refused under mpirun")
   func refusesRanks() throws {
-    let result = try Program.run(["bench", "memory"], ranks: 2)
-    #expect(result.status == 64, "\(result.errors)")
-    #expect(result.errors.contains("mpirun"), "\(result.errors)")
+    for command in ["memory", "checkpoint"] {
+      let result = try Program.run(["bench", command], ranks: 2)
+      #expect(result.status == 64, "\(result.errors)")
+      #expect(result.errors.contains("mpirun"), "\(result.errors)")
+    }
   }
 }

@@ -82,6 +82,17 @@ import Testing
     #expect(result.output.hasSuffix("checkpoint-11\n"))
   }
 
+  @Test("a run tells the most memory that a rank had, at its end and with every evaluation")
+  func tellsMemory() throws {
+    let job = try TinyJob(rows: 12)
+    let result = try Program.run(job.arguments(output: "run", "--epochs", "1"), ranks: 2)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors.contains("MB resident, on rank "), "\(result.errors)")
+    let evaluation = try #require(
+      try job.records(of: "run").first { $0["event"] as? String == "evaluation" })
+    #expect(try #require(evaluation["peak_rss_mb"] as? Double) > 1)
+  }
+
   @Test("a recipe gives flags and the command line overrides it; an unknown key is an error")
   func readsRecipes() throws {
     let job = try TinyJob(rows: 12)
