@@ -17,6 +17,8 @@ package final class GEMMBenchmark {
     case weights
     /// The same and dx = dy · W
     case backward
+
+    var products: Double { self == .backward ? 2 : 1 }
   }
 
   /// One kind of layer and pass.
@@ -29,16 +31,10 @@ package final class GEMMBenchmark {
     /// Of the median repetition, 10^9 operations a second.
     package let gflops: Double
     package let referenceGflops: Double
-    /// Such layers in the model.
-    package let count: Int
-
-    /// Of one layer.
-    var operations: Double {
-      Double(2 * tokens * inputs * outputs) * (pass == .backward ? 2 : 1)
-    }
+    let operations: Double
 
     enum CodingKeys: String, CodingKey {
-      case layer, pass, tokens, inputs, outputs, gflops, count
+      case layer, pass, tokens, inputs, outputs, gflops
       case referenceGflops = "reference_gflops"
     }
   }
@@ -89,12 +85,12 @@ package final class GEMMBenchmark {
       let layer = LinearLayer(tokens: tokens, inputs: inputs, outputs: outputs, pool)
       for pass in Pass.allCases {
         let (own, reference) = try layer.time(pass, name)
-        let operations = Double(2 * tokens * inputs * outputs) * (pass == .backward ? 2 : 1)
+        let operations = pass.products * Double(2 * tokens * inputs * outputs)
         rows.append(
           Row(
             layer: name, pass: pass, tokens: tokens, inputs: inputs, outputs: outputs,
             gflops: operations / own / 1e9, referenceGflops: operations / reference / 1e9,
-            count: model.configuration.layerCount))
+            operations: operations))
       }
     }
     let ceilings = MachineCeilings.mean(before, try MachineCeilings(pool))

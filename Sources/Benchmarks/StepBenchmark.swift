@@ -179,6 +179,7 @@ extension StepBenchmark {
     let peaks = try communicator.gatherNumbers(peak)
     let operations = mean(\.floatingPointOperations)
     let floor = mean { $0.seconds(ceiling) }
+    let bestFloor = mean { $0.seconds(ceiling.atBest) }
     let (ranks, bytes) = (communicator.size, 4 * replica.count)
     return StepResult(
       model: model.name, parameters: replica.count, data: options.train ?? "synthetic",
@@ -190,13 +191,14 @@ extension StepBenchmark {
       ninetiethPercentile: 1000 * times.percentile(90),
       tokensPerSecond: Double(tokens) / seconds.reduce(0, +),
       tokensPerStep: Double(tokens) / Double(timed.count),
-      distinctParameters: mean(\.touchedParameters),
+      touchedParameters: mean(\.touchedParameters),
       gigaOperationsPerStep: operations / 1e9, gflops: operations / 1e9 / times.median,
       phases: StepResult.Phases(
         data: phases[0] * scale, forward: phases[1] * scale, backward: phases[2] * scale,
         exchange: phases[3] * scale, optimizer: phases[4] * scale),
       ceilings: ceiling, ceilingsBefore: ceilings.before, ceilingsAfter: ceilings.after,
       floorMilliseconds: 1000 * floor, fraction: floor / times.median,
+      bestFloorMilliseconds: 1000 * bestFloor, bestFraction: bestFloor / times.best,
       peakMegabytes: Double(peaks.max() ?? 0) / 1e6,
       peakMegabytesByRank: peaks.map { Double($0) / 1e6 },
       bytesSent: phases[5] / Double(ranks), denseBytes: 2 * Double(bytes * (ranks - 1) / ranks),

@@ -32,7 +32,7 @@ package struct StepResult: Encodable, Sendable {
   package let tokensPerSecond: Double
   package let tokensPerStep: Double
   /// Mean number of parameters whose gradient is not zero for want of the word: `StepFloor`.
-  package let distinctParameters: Double
+  package let touchedParameters: Double
   /// Useful floating-point operations, 10^9 a step and a second.
   package let gigaOperationsPerStep: Double
   package let gflops: Double
@@ -44,6 +44,9 @@ package struct StepResult: Encodable, Sendable {
   package let floorMilliseconds: Double
   /// floor / median step.
   package let fraction: Double
+  /// The floor at the best ceilings, and that / fastest step: what is left of it on a busy machine.
+  package let bestFloorMilliseconds: Double
+  package let bestFraction: Double
   /// Most resident memory of the rank that had most, and of every rank.
   package let peakMegabytes: Double
   package let peakMegabytesByRank: [Double]
@@ -69,13 +72,15 @@ package struct StepResult: Encodable, Sendable {
     case ninetiethPercentile = "ms_per_step_p90"
     case tokensPerSecond = "tokens_per_second"
     case tokensPerStep = "tokens_per_step"
-    case distinctParameters = "touched_parameters"
+    case touchedParameters = "touched_parameters"
     case gigaOperationsPerStep = "gflop_per_step"
     case phases = "phases_ms"
     case ceilingsBefore = "ceilings_before"
     case ceilingsAfter = "ceilings_after"
     case floorMilliseconds = "floor_ms"
     case fraction = "fraction_of_floor"
+    case bestFloorMilliseconds = "floor_ms_best"
+    case bestFraction = "fraction_of_floor_best"
     case peakMegabytes = "peak_rss_mb"
     case peakMegabytesByRank = "peak_rss_mb_by_rank"
     case bytesSent = "bytes_sent_per_step"

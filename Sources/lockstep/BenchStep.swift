@@ -95,15 +95,18 @@ struct BenchStep: ParsableCommand {
       (
         "ceilings",
         ceilings.map { text("%.0f GFLOP/s, %.1f GB/s", $0.gflops, $0.gigabytesPerSecond) }
-          .joined(separator: " before; ") + " after"
+          .joined(separator: " before; ") + " after; "
+          + text(
+            "at best %.0f GFLOP/s, %.1f GB/s", result.ceilings.bestGflops,
+            result.ceilings.bestGigabytesPerSecond)
       ),
       (
         "floor",
         text(
-          "%.2f ms: %.0f %% of the median step, %.0f %% of the fastest; %.1f M parameters touched",
-          result.floorMilliseconds, 100 * result.fraction,
-          100 * result.floorMilliseconds / result.bestMilliseconds,
-          result.distinctParameters / 1e6)
+          "%.2f ms, %.0f %% of the median step; at best %.2f ms, %.0f %% of the fastest; "
+            + "%.1f M parameters touched",
+          result.floorMilliseconds, 100 * result.fraction, result.bestFloorMilliseconds,
+          100 * result.bestFraction, result.touchedParameters / 1e6)
       ),
       ("memory", text("%.0f MB at most in a rank", result.peakMegabytes)),
       (

@@ -137,6 +137,10 @@ settles_threads() {
   expect_equal 'arguments of train --threads 3' 'train --threads 3 ' "$out"
   run "$launch/local" -n 1 --threads 2 -- lockstep evaluate --model m
   expect_equal 'arguments of evaluate' 'evaluate --model m ' "$out"
+  run "$launch/local" -n 1 --no-bind -- lockstep bench step --model m
+  expect_equal 'arguments of an unbound bench step' 'bench step --model m --threads 1 ' "$out"
+  run "$launch/local" -n 1 --no-bind -- lockstep bench tokenize --model m
+  expect_equal 'arguments of bench tokenize' 'bench tokenize --model m ' "$out"
   run "$launch/local" -n 1 --threads 2 -- lockstep train --threads=3
   expect_status 64
 }
