@@ -42,8 +42,11 @@ import Training
       labels: (0..<sequences * 3).map { Float(($0 + step) % 2) })
   }
 
-  private static func bits(_ arena: Arena) -> [UInt32] {
-    (0..<arena.count).map { arena.base[$0].bitPattern }
+  /// The first float that differs; nil where none does.
+  private static func firstDifference(_ found: Arena, _ expected: Arena) -> Int? {
+    (0..<expected.count).first {
+      found.base[$0].bitPattern != expected.base[$0].bitPattern
+    }
   }
 
   /// AdamW on whole arenas, the gradient of untouched words being zero.
@@ -86,12 +89,14 @@ import Training
           step: step, learningRate: rate, weightDecay: 0.01, gradientNorm: norm, maxNorm: 0.5)
       }
       // Looking brings every word up to date, so the next forward pass cannot read a stale one here.
-      if step < 290 { #expect(Self.bits(watched.parameters) == Self.bits(dense.arenas[0])) }
+      if step < 290 {
+        #expect(Self.firstDifference(watched.parameters, dense.arenas[0]) == nil, "step \(step)")
+      }
     }
     for replica in [lazy, watched] {
       let arenas = [replica.parameters, replica.expAvg, replica.expAvgSq]
       for (found, expected) in zip(arenas, dense.arenas) {
-        #expect(Self.bits(found) == Self.bits(expected))
+        #expect(Self.firstDifference(found, expected) == nil)
       }
     }
   }
