@@ -151,8 +151,8 @@ private final class LinearLayer {
         y.base, x.base, w.base, b.base, rows: rows, inputs: inputs, outputs: outputs, pool)
     } else {
       Linear.backward(
-        pass == .backward ? dx.base : nil, dw.base, db.base, dy.base, x.base, w.base, rows: rows,
-        inputs: inputs, outputs: outputs, pool)
+        pass == .backward ? dx.base : nil, dw.base, db.base, dy.base, x.base, w.base,
+        rows: .one(rows), inputs: inputs, outputs: outputs, pool)
     }
   }
 

@@ -63,11 +63,9 @@ package final class StepBenchmark {
       _ = trajectory.raiseMicroBatches(toRanks: communicator.size)
       return (model, data, scratch, trajectory)
     }
-    let tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
     replica = Replica(
       model.configuration,
-      threads: options.threads ?? defaultThreads(localRanks: communicator.localSize),
-      subtreeParts: tree.parts(of: communicator.rank).count)
+      threads: options.threads ?? defaultThreads(localRanks: communicator.localSize))
     step = try TrainingStep(data, replica, trajectory, communicator)
   }
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Benchmarks
 import Collectives
-import Training
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,29 +13,6 @@ struct Bench: ParsableCommand {
       BenchStep.self, BenchGEMM.self, BenchMemory.self, BenchAllReduce.self, BenchTokenize.self,
       BenchShards.self, BenchCheckpoint.self,
     ])
-}
-
-/// Runs a measurement on all ranks that mpirun started, and shows its result on rank 0.
-///
-/// - Parameter measure: fails on every rank, or ends the job.
-func onEveryRank<Result>(
-  _ measure: (Communicator) throws -> Result, show: (Result) throws -> Void
-) throws {
-  let communicator = try Communicator(exitCode: ExitCodes.code)
-  do {
-    try communicator.watch(patience: .seconds(300), isStopRequested: { false })
-    let result = try measure(communicator)
-    if communicator.rank == 0 { try show(result) }
-  } catch {
-    let code = ExitCodes.code(for: error)
-    if error is CollectiveError {
-      communicator.abort(code: code, message: "lockstep: error: \(error)")
-    }
-    if communicator.rank == 0 { Lockstep.writeError(error) }
-    communicator.finalize()
-    throw ArgumentParser.ExitCode(code)
-  }
-  communicator.finalize()
 }
 
 /// - Throws: a usage error under a launcher of several ranks, each of which would measure by itself.
