@@ -1,5 +1,6 @@
 """The programs that are compared, each as a function that runs it once and gives its numbers."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -159,22 +160,37 @@ class LockstepBench(Lockstep):
 def watch(log, total, process, lockstep, seen):
     """When each step's record appeared, and then the largest rank's peak memory in MB."""
     times, size, file = [], 0, None
-    # Every 4 ms: less than a step, and nothing to a core that is at work.
-    while len(times) < total and process.poll() is None:
-        time.sleep(0.004)
-        try:
-            file = file or open(log, "rb")
-        except FileNotFoundError:
-            continue
-        if os.fstat(file.fileno()).st_size == size:
-            continue
-        now, new = time.monotonic(), file.read()
-        size += len(new)
-        times += [now] * new.count(b'"event":"step"')
-        seen(len(times))
-    if file:
-        file.close()
-    return times, peak_memory(log.parent, lockstep)
+    with at_once():
+        # Every 4 ms: less than a step, and nothing to a core that is at work.
+        while len(times) < total and process.poll() is None:
+            time.sleep(0.004)
+            try:
+                file = file or open(log, "rb")
+            except FileNotFoundError:
+                continue
+            if os.fstat(file.fileno()).st_size == size:
+                continue
+            now, new = time.monotonic(), file.read()
+            size += len(new)
+            times += [now] * new.count(b'"event":"step"')
+            seen(len(times))
+        if file:
+            file.close()
+        return times, peak_memory(log.parent, lockstep)
+
+
+@contextlib.contextmanager
+def at_once():
+    """Lets this process run as soon as it wakes, though the ranks keep all cores busy; for root."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+    except PermissionError:
+        pass
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
 
 
 def peak_memory(run_folder, lockstep):

@@ -2,7 +2,6 @@
 switch, and cores and files shared with the machine. Needs root.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -49,6 +48,7 @@ class Hosts:
         self.agent.chmod(0o755)
         self.list = folder / "hosts"
         self.list.write_text("".join(f"{address} slots={slots}\n" for address in self.addresses))
+        self.counters = []
 
     def open(self):
         try:
@@ -64,11 +64,14 @@ class Hosts:
                 _ip("-n", self.switch, "link", "set", device, "up")
                 _ip("-n", name, "addr", "add", f"{address}/24", "dev", device)
                 _ip("-n", name, "link", "set", device, "up")
+                self.counters.append(_open_counters(name))
         except BaseException:
             self.close()
             raise
 
     def close(self):
+        while self.counters:
+            self.counters.pop().close()
         for name in [*self.names, self.switch]:
             for pid in self.processes(name):
                 os.kill(pid, signal.SIGKILL)
@@ -112,10 +115,8 @@ class Hosts:
                 _run([*queue, "add", "dev", device, *parent, "netem", "delay", delay, "limit", "10000"])
 
     def sent(self):
-        """[hosts] Bytes that went out over the cables so far."""
-        return [
-            _counters(name, device)["stats64"]["tx"]["bytes"]
-            for name, device in zip(self.names, self.devices)]
+        """[hosts] Bytes that went out over the cables so far; takes microseconds."""
+        return [_sent(file, device) for file, device in zip(self.counters, self.devices)]
 
     def processes(self, name):
         """Process numbers on one host."""
@@ -123,11 +124,25 @@ class Hosts:
         return [int(pid) for pid in found.stdout.split()]
 
 
-def _counters(name, device):
-    shown = subprocess.run(
-        ["ip", "-n", name, "-json", "-statistics", "link", "show", "dev", device], check=True,
+def _open_counters(name):
+    """A host's /proc/net/dev, which stays that host's wherever it is read."""
+    inside = subprocess.Popen(
+        ["ip", "netns", "exec", name, "sh", "-c", "echo; read line"], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE)
-    return json.loads(shown.stdout)[0]
+    try:
+        inside.stdout.readline()
+        return open(f"/proc/{inside.pid}/net/dev", buffering=1)
+    finally:
+        inside.communicate()
+
+
+def _sent(file, device):
+    file.seek(0)
+    for line in file:
+        interface, _, numbers = line.partition(":")
+        if interface.strip() == device:
+            return int(numbers.split()[8])
+    raise RuntimeError(f"no {device} among the host's devices")
 
 
 def _run(command):

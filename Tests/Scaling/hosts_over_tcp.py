@@ -66,10 +66,9 @@ def parse():
 class OverHosts(programs.Lockstep):
     """A rank on each host, bound to a core of its own while there are some."""
 
-    def __init__(self, here, rate, delay, warm_up, **arguments):
+    def __init__(self, here, rate, delay, **arguments):
         super().__init__(len(here.names), 1, **arguments)
-        self.here, self.rate, self.delay, self.warm_up = here, rate, delay, warm_up
-        self.at_start = self.at_end = None
+        self.here, self.rate, self.delay = here, rate, delay
 
     def launcher(self):
         return [
@@ -77,16 +76,18 @@ class OverHosts(programs.Lockstep):
             f'exec taskset -c $((OMPI_COMM_WORLD_RANK % {os.cpu_count()})) "$@"', "bash"]
 
     def seen(self, steps):
-        # The weights that rank 0 sends at the start are over by the first step.
-        if self.at_start is None and steps >= self.warm_up:
-            self.at_start, self.from_step = self.here.sent(), steps
-        self.at_end, self.to_step = self.here.sent(), steps
+        # The weights that rank 0 sends at the start are over by then.
+        if self.at_start is None and steps >= self.first:
+            self.at_start, self.first = self.here.sent(), steps
+        if steps >= self.last:
+            self.at_end, self.last = self.here.sent(), steps
 
     def __call__(self, job):
         self.here.shape(self.rate, self.delay)
-        self.at_start = self.at_end = None
+        self.at_start = None
+        self.first, self.last = job.warm_up, job.warm_up + job.steps
         result = super().__call__(job)
-        steps = max(1, self.to_step - self.from_step)
+        steps = max(1, self.last - self.first)
         sent = [(end - start) / steps for start, end in zip(self.at_start, self.at_end)]
         return result | {"mb_sent_per_step": max(sent) / 1e6}
 
@@ -129,8 +130,8 @@ def compared(options, here):
         for overlap in ("off", "on") if has_overlap else (None,):
             name = f"{options.hosts} hosts, {rate}" + (f", overlap {overlap}" if overlap else "")
             found[name] = OverHosts(
-                here, None if rate == "none" else rate, options.delay, options.warm_up,
-                micro_batches=V, flags=("--overlap", overlap) if overlap else ())
+                here, None if rate == "none" else rate, options.delay, micro_batches=V,
+                flags=("--overlap", overlap) if overlap else ())
     return found
 
 
