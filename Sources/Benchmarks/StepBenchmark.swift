@@ -63,10 +63,14 @@ package final class StepBenchmark {
       _ = trajectory.raiseMicroBatches(toRanks: communicator.size)
       return (model, data, scratch, trajectory)
     }
+    let node = try Replica.shareMemory(
+      model.configuration, communicator, exchange: trajectory.exchange)
     replica = Replica(
       model.configuration,
-      threads: options.threads ?? defaultThreads(localRanks: communicator.localSize))
-    step = try TrainingStep(data, replica, trajectory, communicator)
+      threads: options.threads ?? defaultThreads(localRanks: communicator.localSize),
+      updatesAll: communicator.size == 1, node: node)
+    step = try TrainingStep(
+      data, replica, trajectory, communicator, node: node, overlap: .auto)
   }
 
   /// - Throws: `BenchmarkError` where the same steps give other bits the second time, `TrainingError`

@@ -96,6 +96,24 @@ extension ReductionTree {
 
   /// How many steps the exchange has; the same on every rank, some of which idle in some of them.
   var stepCount: Int { 2 * levels + (isFolded ? 2 : 0) }
+  /// The first half of the steps: after them each range has its sum, on one rank.
+  var scatterSteps: Range<Int> { 0..<stepCount / 2 }
+  /// The second half: after them every rank has every range.
+  var gatherSteps: Range<Int> { stepCount / 2..<stepCount }
+
+  /// What `rank` has the sum of after ``scatterSteps`` over `count` floats; empty on second ranks.
+  ///
+  /// - Parameter block: ranges begin at its multiples.
+  func owned(by rank: Int, count: Int, block: Int = 1) -> Range<Int> {
+    let (group, role) = place(of: rank)
+    return role == .second ? 0..<0 : range(of: group, after: levels, count: count, block: block)
+  }
+
+  /// What `rank` has the sum over its group and 2^`halvings` - 1 neighbours of after as many halvings,
+  /// in a tree without second ranks.
+  func halved(by halvings: Int, of rank: Int, count: Int, block: Int) -> Range<Int> {
+    range(of: rank, after: halvings, count: count, block: block)
+  }
 
   /// The exchange of `rank` over `count` floats, step by step: in a tree whose ranks are no power
   /// of two a fold of the second ranks into the first; recursive halving, which leaves a group with
@@ -105,7 +123,9 @@ extension ReductionTree {
   /// Halving begins with the nearest groups, distance 1, since that is the tree's next level:
   /// Thakur, Rabenseifner, Gropp, "Optimization of collective communication operations in MPICH"
   /// (2005), section 4.5, but with the surplus ranks folded inside a subtree rather than anywhere.
-  func step(_ index: Int, of rank: Int, count: Int) -> Step {
+  ///
+  /// - Parameter block: halves begin at its multiples.
+  func step(_ index: Int, of rank: Int, count: Int, block: Int = 1) -> Step {
     let (group, role) = place(of: rank)
     let whole = 0..<count
     if isFolded, index == 0 || index == stepCount - 1 {
@@ -128,8 +148,8 @@ extension ReductionTree {
     let isHalving = inner < levels
     let level = isHalving ? inner : 2 * levels - 1 - inner
     let sibling = group ^ (1 << level)
-    let own = range(of: group, after: level + 1, count: count)
-    let other = range(of: sibling, after: level + 1, count: count)
+    let own = range(of: group, after: level + 1, count: count, block: block)
+    let other = range(of: sibling, after: level + 1, count: count, block: block)
     return Step(
       peer: speaker(of: sibling), send: isHalving ? other : own,
       receive: isHalving ? own : other, adds: isHalving)
@@ -141,10 +161,12 @@ extension ReductionTree {
 
   /// What a group is responsible for after so many halvings: at each level the group whose bit is
   /// zero keeps the lower half.
-  private func range(of group: Int, after halvings: Int, count: Int) -> Range<Int> {
+  private func range(
+    of group: Int, after halvings: Int, count: Int, block: Int
+  ) -> Range<Int> {
     var range = 0..<count
     for level in 0..<halvings {
-      let middle = range.lowerBound + range.count / 2
+      let middle = range.lowerBound + range.count / 2 / block * block
       let keepsLower = (group >> level) & 1 == 0
       range = keepsLower ? range.lowerBound..<middle : middle..<range.upperBound
     }

@@ -46,7 +46,8 @@ package final class TreeAllReduce {
     scratch.initialize(repeating: 0, count: Self.slots * slotFloats)
     requests = .allocate(capacity: 2 * Self.slots)
     requests.initialize(repeating: lockstep_request_null(), count: 2 * Self.slots)
-    try requireEqualArguments()
+    try communicator.requireEqual(
+      "\(tree.partCount) parts, \(count) floats, buckets of \(bucketFloats)")
   }
 
   deinit {
@@ -126,11 +127,9 @@ extension TreeAllReduce {
 
   /// Waits for a step and adds what came in.
   private func finish(_ step: ReductionTree.Step, of bucket: Bucket, add: Add) {
-    do throws(CollectiveError) {
+    communicator.endJobIfThrown { () throws(CollectiveError) in
       try communicator.wait(
         requests + 2 * bucket.slot, count: 2, for: .transfer, "the exchange with rank \(step.peer)")
-    } catch {
-      endJob(error)
     }
     communicator.worked()
     if step.adds, !step.receive.isEmpty {
@@ -141,25 +140,8 @@ extension TreeAllReduce {
   private func endJobUnlessSuccess(
     _ call: String, _ step: ReductionTree.Step, _ body: () -> Int32
   ) {
-    do throws(CollectiveError) {
+    communicator.endJobIfThrown { () throws(CollectiveError) in
       try communicator.check(body(), "\(call) with rank \(step.peer)")
-    } catch {
-      endJob(error)
-    }
-  }
-
-  private func endJob(_ error: CollectiveError) -> Never {
-    communicator.abort(code: 70, message: "lockstep: error: \(error)")
-  }
-
-  private func requireEqualArguments() throws(CollectiveError) {
-    let own = "\(tree.partCount) parts, \(count) floats, buckets of \(bucketFloats)"
-    let all = try communicator.gatherAll(Array(own.utf8))
-    for (rank, bytes) in all.enumerated() where bytes != all[0] {
-      throw CollectiveError(
-        place: "rank \(rank)", expected: "rank 0's " + String(decoding: all[0], as: UTF8.self),
-        found: String(decoding: bytes, as: UTF8.self),
-        remedy: "start every rank with the same model and options")
     }
   }
 }

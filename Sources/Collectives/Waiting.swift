@@ -15,23 +15,38 @@ extension Communicator {
   private static let shortestPause: UInt64 = 100_000
   private static let longestPause: UInt64 = 5_000_000
 
-  /// Waits until `count` MPI requests are complete, leaving the core to others after a while.
-  ///
-  /// MPI's own waits poll without pause, which takes the core from a rank 0 that is evaluating on
-  /// the same node, and they never look up when a peer is gone. Here ``heartbeats`` go on, and there
-  /// are pauses between polls: in a meeting a tenth of the time waited.
+  /// Waits until `count` MPI requests are complete.
   ///
   /// - Parameter call: the MPI call that made the requests, for messages.
   func wait(
     _ requests: UnsafeMutablePointer<MPI_Request?>, count: Int, for kind: Wait,
     _ call: @autoclosure () -> String
   ) throws(CollectiveError) {
+    try wait(for: kind) { () throws(CollectiveError) in
+      try isComplete(requests, count: count, call())
+    }
+  }
+
+  /// Whether `count` MPI requests are complete, after a turn of MPI's progress.
+  func isComplete(
+    _ requests: UnsafeMutablePointer<MPI_Request?>, count: Int, _ call: @autoclosure () -> String
+  ) throws(CollectiveError) -> Bool {
+    var isDone: Int32 = 0
+    let code = MPI_Testall(Int32(count), requests, &isDone, lockstep_statuses_ignore())
+    if code != MPI_SUCCESS { try check(code, call()) }
+    return isDone != 0
+  }
+
+  /// Polls until `isDone`, leaving the core to others after a while.
+  ///
+  /// MPI's own waits poll without pause, which takes the core from a rank 0 that is evaluating on
+  /// the same node, and they never look up when a peer is gone. Here ``heartbeats`` go on, and there
+  /// are pauses between polls: in a meeting a tenth of the time waited.
+  func wait(
+    for kind: Wait, until isDone: () throws(CollectiveError) -> Bool
+  ) throws(CollectiveError) {
     let start = monotonicNanoseconds()
-    while true {
-      var isDone: Int32 = 0
-      let code = MPI_Testall(Int32(count), requests, &isDone, lockstep_statuses_ignore())
-      if code != MPI_SUCCESS { try check(code, call()) }
-      if isDone != 0 { return }
+    while try !isDone() {
       heartbeats?.waited()
       let waited = monotonicNanoseconds() - start
       if waited < Self.spinTime {

@@ -60,14 +60,15 @@ package final class SequenceClassifier {
   /// - Parameters:
   ///   - gradients: Of all parameters but the word table: `layout.dense.count` floats, all overwritten;
   ///     zeros for an empty batch.
-  ///   - progress: Called after every layer.
+  ///   - progress: Called after every layer, with the index from which to the end of `gradients` all
+  ///     are complete.
   /// - Returns: [T, H] The gradient of each token's word embedding, for `Embedding.sumRows`, in the
   ///   activations' scratch: good until the next pass.
   /// - Precondition: `forward` ran last on the same batch, parameters and training activations.
   package func backward(
     _ batch: PackedBatch, _ parameters: Floats, _ gradients: MutableFloats,
     _ activations: Activations, dropout: DropoutStep?, _ pool: ThreadPool,
-    progress: () -> Void = {}
+    progress: (_ completeFrom: Int) -> Void = { _ in }
   ) -> Floats {
     precondition(activations.isTraining, "inference keeps no activations to go back through")
     guard batch.sequenceCount > 0 else {
@@ -78,11 +79,13 @@ package final class SequenceClassifier {
     let pass = EncoderPass(batch, activations, configuration, dropout, pool)
     let coordinates = batch.coordinates
     backwardHead(pass, coordinates, parameters, gradients)
+    progress(offsets.poolerWeight - layout.dense.lowerBound)
     for (index, layer) in offsets.layers.enumerated().reversed() {
       let input = index == 0 ? pass.buffers.embedded : pass.buffers.layers[index - 1].output
       pass.backward(
         layer, index, pass.buffers.layers[index], Floats(input), coordinates, parameters, gradients)
-      progress()
+      // Its first tensor in the layout.
+      progress(layer.attentionWeight - layout.dense.lowerBound)
     }
     return backwardEmbeddings(pass, coordinates, parameters, gradients)
   }

@@ -3,21 +3,22 @@ package enum Reduction {
   /// Floats in a block of an elementwise pass: 64 KiB.
   static let grain = 16_384
 
-  /// Most blocks of a sum: their partial sums stay on the stack.
-  private static let partials = 64
+  /// Floats in a block of ``squareSums(_:_:count:_:)``.
+  package static let squareBlock = 4096
 
-  /// The sum of squares of x [count].
+  /// sums [⌈count / squareBlock⌉], overwritten with the sum of squares of each block of x [count].
   ///
-  /// Runs of 1,024 elements are summed in float, by lane, 32 terms a lane; all else in double.
-  package static func sumOfSquares(_ x: Floats, count: Int, _ pool: ThreadPool) -> Double {
-    let grain = max(4096, (count + partials - 1) / partials)
-    let blocks = (count + grain - 1) / grain
-    return withUnsafeTemporaryAllocation(of: Double.self, capacity: partials) { sums in
-      let sums = UnsafeMutableBufferPointer(rebasing: sums[..<blocks])
-      pool.run(over: count, grain: grain) { range, _ in
-        sums[range.lowerBound / grain] = sumOfSquares(x, range)
+  /// Runs of 1,024 elements are summed in float, by lane, 32 terms a lane; all else in double. The
+  /// blocks are the same whoever sums them: added in their order, they give the same bits on any
+  /// number of threads and ranks.
+  package static func squareSums(
+    _ sums: UnsafeMutablePointer<Double>, _ x: Floats, count: Int, _ pool: ThreadPool
+  ) {
+    pool.run(over: count, grain: grain) { range, _ in
+      for start in stride(from: range.lowerBound, to: range.upperBound, by: squareBlock) {
+        let block = start..<min(start + squareBlock, range.upperBound)
+        sums[start / squareBlock] = sumOfSquares(x, block)
       }
-      return sums.reduce(0, +)
     }
   }
 
@@ -58,6 +59,47 @@ package enum Reduction {
         store(load(y, i, lanes) + load(x, i, lanes), y, i, lanes)
       }
     }
+  }
+
+  /// y [count] = the sum of n buffers [count], n a power of two, in one complete binary tree over
+  /// them: ((x0 + x1) + (x2 + x3)) for four.
+  ///
+  /// - Parameter y: May be one of the buffers.
+  package static func treeSum(
+    _ y: MutableFloats, _ buffers: [Floats], count: Int, _ pool: ThreadPool
+  ) {
+    precondition(buffers.count.nonzeroBitCount == 1, "a complete binary tree")
+    let levels = buffers.count.trailingZeroBitCount
+    let chunk = 2048
+    pool.run(over: count, grain: grain) { range, _ in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: (levels + 1) * chunk) { scratch in
+        guard let base = scratch.baseAddress else { return }
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: chunk) {
+          let length = min(chunk, range.upperBound - start)
+          let sum = treeSum(
+            buffers[...], start, length, base, into: buffers.count == 2 ? y + start : base)
+          if sum != Floats(y + start) { (y + start).update(from: sum, count: length) }
+        }
+      }
+    }
+  }
+
+  /// The sum of the floats from `start`: in `target` [length], or where a single buffer has them.
+  ///
+  /// - Parameter scratch: [levels + 1, 2048], its first row perhaps the target.
+  private static func treeSum(
+    _ buffers: ArraySlice<Floats>, _ start: Int, _ length: Int, _ scratch: MutableFloats,
+    into target: MutableFloats
+  ) -> Floats {
+    if buffers.count == 1 { return buffers[buffers.startIndex] + start }
+    let middle = buffers.startIndex + buffers.count / 2
+    let next = scratch + 2048
+    let left = treeSum(buffers[..<middle], start, length, next, into: target)
+    let right = treeSum(buffers[middle...], start, length, next, into: next)
+    eachVector(length) { i, lanes in
+      store(load(left, i, lanes) + load(right, i, lanes), target, i, lanes)
+    }
+    return Floats(target)
   }
 
   /// y [count] = 0.

@@ -21,6 +21,9 @@ package final class ThreadPool: Sendable {
   /// What matrix products of this pool's threads are made of.
   let kernel: TileKernel
   let workspace = Workspace()
+  /// Called after every `run` by the thread that called that, the pool's owner, who alone sets it: for
+  /// what has to happen often while kernels run.
+  package nonisolated(unsafe) var afterRun: (() -> Void)?
   private let team: Team
   private let workers: [pthread_t]
 
@@ -56,6 +59,7 @@ package final class ThreadPool: Sendable {
         withUnsafePointer(to: body) { team.run(blocks, $0) }
       }
     }
+    afterRun?()
   }
 
   /// Calls `body(range, thread)` for consecutive ranges of `grain` indices that cover 0..<count.

@@ -63,13 +63,14 @@ final class Checkpointing {
   /// The time that a last step and its checkpoint take, generously.
   var reserve: Duration { cost.reserve }
 
-  /// Begins to save the replica as `checkpoint-STEP`, once the save before has ended. With
-  /// `--save-mode sync` it has ended on return.
+  /// Begins to save the replica as `checkpoint-STEP`, after ``awaitWriter()``. With `--save-mode sync`
+  /// it has ended on return.
   ///
-  /// - Parameter prunes: whether old checkpoints go afterwards, those of earlier jobs verified first.
-  func begin(_ state: TrainerState, prunes: Bool) {
-    awaitWriter()
-    let start = ContinuousClock.now
+  /// - Parameters:
+  ///   - prunes: whether old checkpoints go afterwards, those of earlier jobs verified first.
+  ///   - start: since when training stands still for it.
+  func begin(_ state: TrainerState, prunes: Bool, since start: ContinuousClock.Instant) {
+    precondition(current == nil, "a save is under way")
     var state = state
     correctBest(in: &state)
     do {
@@ -145,7 +146,7 @@ extension Checkpointing {
   }
 
   /// Waits for the save under way, if any.
-  private func awaitWriter() {
+  func awaitWriter() {
     let start = ContinuousClock.now
     awaitResult()
     block(since: start)

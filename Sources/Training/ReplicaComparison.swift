@@ -4,8 +4,9 @@ import Kernels
 
 /// Compares the parameters of all ranks bit by bit, by their digests; a collective call.
 ///
-/// Every rank does the same arithmetic on the same numbers, so a difference is a broken memory,
-/// processor or network, or a library that is not the same everywhere.
+/// Every rank took the same numbers over from their owners, so a difference is a broken memory or
+/// network. An owner whose arithmetic is broken gives the same wrong numbers to all: that is not seen
+/// here.
 ///
 /// - Parameter step: the steps done.
 /// - Throws: `TrainingError`, on all ranks, naming the ranks that differ from most others and the first
@@ -50,7 +51,7 @@ func ranksOutsideMajority(_ digests: [UInt64]) -> [Int]? {
 
 extension Communicator {
   /// Every rank's numbers, on every rank, by rank.
-  fileprivate func gatherAll(_ numbers: [UInt64]) throws -> [[UInt64]] {
+  func gatherAll(_ numbers: [UInt64]) throws -> [[UInt64]] {
     let bytes = numbers.flatMap { number in
       (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
     }

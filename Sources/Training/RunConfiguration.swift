@@ -20,6 +20,7 @@ struct RunConfiguration: Encodable {
   private let maxShardSize: Int
   private let verifyShards: String
   private let saveMode: TrainingOptions.SaveMode
+  private let overlap: TrainingOptions.Overlap
   private let watchdog: Double
   private let checkReplicasEvery: Int
   private let trajectory: Trajectory
@@ -34,7 +35,7 @@ struct RunConfiguration: Encodable {
     case maxShardSize = "max_shard_size"
     case verifyShards = "verify_shards"
     case saveMode = "save_mode"
-    case watchdog
+    case watchdog, overlap
     case checkReplicasEvery = "check_replicas_every"
   }
 
@@ -60,6 +61,7 @@ struct RunConfiguration: Encodable {
     maxShardSize = options.maxShardBytes
     verifyShards = options.verifyShards.rawValue
     saveMode = options.saveMode
+    overlap = options.overlap
     watchdog = options.watchdog.seconds
     checkReplicasEvery = options.checkReplicasEvery
     self.trajectory = trajectory
@@ -87,6 +89,7 @@ struct RunConfiguration: Encodable {
     try values.encode(maxShardSize, forKey: .maxShardSize)
     try values.encode(verifyShards, forKey: .verifyShards)
     try values.encode(saveMode.rawValue, forKey: .saveMode)
+    try values.encode(overlap.rawValue, forKey: .overlap)
     try values.encode(watchdog, forKey: .watchdog)
     try values.encode(checkReplicasEvery, forKey: .checkReplicasEvery)
   }

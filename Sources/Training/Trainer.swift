@@ -32,7 +32,7 @@ package final class Trainer {
   var state: TrainerState
   var tokensSinceEvaluation = 0
   var evaluationClock = ContinuousClock.now
-  private let step: TrainingStep
+  let step: TrainingStep
   private let schedule: LearningRateSchedule
   private var order: EpochOrder?
   private var savedState: TrainerState?
@@ -65,8 +65,13 @@ package final class Trainer {
     schedule = LearningRateSchedule(
       shape: trajectory.schedule, peak: trajectory.learningRate,
       warmupRatio: trajectory.warmupRatio, totalSteps: state.maxSteps)
-    replica = Replica(setup.configuration, threads: threads)
-    step = try TrainingStep(setup.train, replica, trajectory, communicator)
+    let node = try Replica.shareMemory(
+      setup.configuration, communicator, exchange: trajectory.exchange)
+    replica = Replica(
+      setup.configuration, threads: threads,
+      updatesAll: communicator.size == 1 || trajectory.exchange == .mpi, node: node)
+    step = try TrainingStep(
+      setup.train, replica, trajectory, communicator, node: node, overlap: options.overlap)
     checkpointing = try communicator.agree { [setup, replica] in
       try setup.run.map {
         try Checkpointing(
@@ -145,18 +150,24 @@ package final class Trainer {
         replica.model.layout, replica.parameters, step: state.globalStep, replica.pool,
         communicator)
     }
-    if saves { save(isLastOfJob: stops && !isOver) }
+    if saves { try save(isLastOfJob: stops && !isOver) }
     return stops
   }
 
-  /// Begins a save, unless the checkpoint of this very state is there already.
+  /// Begins a save, unless the checkpoint of this very state is there already; a collective call.
   ///
   /// - Parameter isLastOfJob: whether the job ends with it and is in a hurry.
-  private func save(isLastOfJob: Bool) {
-    guard state != savedState else { return }
+  private func save(isLastOfJob: Bool) throws {
+    // Rank 0's answer: what the others have of the state may differ, in their threads for one.
+    let isNew = try communicator.broadcast([state != savedState ? 1 : 0], from: 0) == [1]
+    guard isNew else { return }
     savedState = state
     communicator.enter("saving", step: state.globalStep)
-    checkpointing?.begin(state, prunes: !isLastOfJob)
+    // The save before reads the moments that are gathered for this one.
+    checkpointing?.awaitWriter()
+    let start = ContinuousClock.now
+    try step.gatherMoments()
+    checkpointing?.begin(state, prunes: !isLastOfJob, since: start)
     // A save right after an evaluation is not the training time of the next one.
     if tokensSinceEvaluation == 0 { evaluationClock = .now }
   }

@@ -36,7 +36,7 @@ extension Trainer {
     return state
   }
 
-  /// Rank 0 reads the weights, and a checkpoint's moments; everyone gets them.
+  /// Rank 0 reads the weights, and a checkpoint's moments; everyone gets what it needs of them.
   func loadReplica() throws {
     let initialised = try communicator.onRoot("loading the weights") { () -> [String] in
       if let checkpoint = setup.checkpoint {
@@ -55,14 +55,9 @@ extension Trainer {
     if let initialised, !initialised.isEmpty {
       report.say("initialised, to be trained: \(initialised.joined(separator: ", "))")
     }
-    let arenas =
-      setup.resumed == nil
-      ? [replica.parameters] : [replica.parameters, replica.expAvg, replica.expAvgSq]
     communicator.enter("copying the weights")
-    for arena in arenas {
-      try communicator.broadcast(
-        UnsafeMutableRawBufferPointer(start: arena.base, count: arena.count * 4), from: 0)
-    }
+    try communicator.broadcast(replica.parameters, from: 0)
+    if setup.resumed != nil { try step.scatterMoments() }
   }
 
   /// Refuses a fine-tuned model whose classifier stands for other labels than the shards have.
@@ -113,6 +108,14 @@ extension Trainer {
         + "weight decay \(trajectory.weightDecay), clipping \(trajectory.maxGradNorm), "
         + "dropout \(setup.configuration.hiddenDropout), seed \(trajectory.seed), "
         + "best by \(state.bestMetricName.rawValue); all in \(options.output)/run.json")
+  }
+}
+
+extension Communicator {
+  /// Copies an arena from rank `root` into every other rank's.
+  func broadcast(_ arena: Arena, from root: Int) throws {
+    let bytes = arena.count * MemoryLayout<Float>.stride
+    try broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: bytes), from: root)
   }
 }
 

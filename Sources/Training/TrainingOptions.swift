@@ -40,6 +40,13 @@ package struct TrainingOptions: Sendable {
     case mpi
   }
 
+  /// Whether gradients are exchanged while others are still computed: it changes no bit.
+  package enum Overlap: String, Sendable, CaseIterable {
+    /// Where the ranks are on several hosts.
+    case auto
+    case on, off
+  }
+
   /// Whether training goes on while a checkpoint is written.
   package enum SaveMode: String, Sendable, CaseIterable {
     case async, sync
@@ -93,6 +100,7 @@ package struct TrainingOptions: Sendable {
   package var threads: Int?
   package var maxShardBytes = 5_000_000_000
   package var saveMode: SaveMode = .async
+  package var overlap: Overlap = .auto
   package var verifyShards: ShardVerification = .start
   /// How long a rank may give no sign of life before the job ends; zero for ever.
   package var watchdog = Duration.seconds(300)

@@ -4,8 +4,9 @@ import Foundation
 import Kernels
 import Shards
 
-/// One optimizer step over all ranks: cut the global batch, compute this rank's parts, exchange,
-/// clip, update.
+/// One optimizer step over all ranks: cut the global batch, compute this rank's parts, sum the
+/// gradients of this rank's share of the parameters, clip, update that share, and exchange the
+/// parameters.
 ///
 /// V micro-batches, R ranks.
 package final class TrainingStep {
@@ -22,7 +23,8 @@ package final class TrainingStep {
 
   /// Where this rank's time in its steps went.
   package var phases: PhaseClock { replica.phases }
-  /// What this rank sent in the last step's exchange, in bytes; 0 where MPI did it.
+  /// What this rank sent in the last step's exchange, in bytes; neither what moved in a node's memory
+  /// nor what MPI did.
   package var bytesSent: Int { exchange.bytesSent }
 
   private let data: ShardFolder
@@ -30,22 +32,30 @@ package final class TrainingStep {
   private let trajectory: Trajectory
   private let communicator: Communicator
   private let tree: ReductionTree
-  private let exchange: TreeAllReduce
-  private let wordGather: NumberGather
+  private let exchange: GradientExchange
 
+  /// - Parameters:
+  ///   - node: Where the replica's gradient and parameters lie, if in shared memory.
+  ///   - overlap: Whether gradients are exchanged beside the backward pass; the ranks may differ in it.
   /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
   package init(
-    _ data: ShardFolder, _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator
+    _ data: ShardFolder, _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator,
+    node: NodeMemory?, overlap: TrainingOptions.Overlap
   ) throws {
     self.data = data
     self.replica = replica
     self.trajectory = trajectory
     self.communicator = communicator
     tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
-    exchange = try TreeAllReduce(
-      communicator: communicator, tree: tree, count: replica.count)
-    wordGather = NumberGather(communicator)
+    exchange = try GradientExchange(
+      replica, trajectory, communicator, tree: tree, node: node, overlap: overlap)
   }
+
+  /// Brings the moments of all parameters to rank 0, for a save; a collective call.
+  func gatherMoments() throws { try exchange.gatherMoments() }
+
+  /// Gives every rank the moments that it keeps up, from rank 0; a collective call.
+  func scatterMoments() throws { try exchange.scatterMoments() }
 
   /// - Parameters:
   ///   - rows: The global batch.
@@ -62,44 +72,38 @@ package final class TrainingStep {
     phases.start()
     let lengths = communicator.orAbort { try data.lengths(of: rows) }
     let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
-    let elements = Double(rows.count * replica.model.configuration.labelNames.count)
-    // One slot a part and one for the request to stop: each slot but the last has one contributor.
-    var sums = [Double](repeating: 0, count: trajectory.microBatches + 1)
-    sums[trajectory.microBatches] = stopRequested ? 1 : 0
     let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
     let tokensByRank = shares.map { $0.reduce(0) { $0 + lengths[$1] } }
+    let elements = Double(rows.count * replica.model.configuration.labelNames.count)
+    // A slot for each part's loss and one for the request to stop: each but that has one contributor.
+    var sums = [Double](repeating: 0, count: trajectory.microBatches + 1)
+    sums[trajectory.microBatches] = stopRequested ? 1 : 0
     let own = tree.parts(of: communicator.rank)
     // A row that only this rank cannot read must not leave the others in the exchange.
     let batches = communicator.orAbort { try load(parts[own], of: rows, lengths: lengths) }
     phases.end(.data)
-    // The other ranks' words come in while this one computes.
-    communicator.orAbort {
-      try replica.begin(batches).withUnsafeBufferPointer {
-        try wordGather.start($0, counts: tokensByRank)
-      }
-    }
-    // What was begun is updates that the words had missed.
+    let ids = replica.begin(batches)
+    // What was begun with is updates that the words had missed.
     phases.end(.optimizer)
+    communicator.orAbort { try exchange.begin(ids: ids, tokensByRank: tokensByRank) }
     let losses = replica.computeGradient(
       of: batches, scale: Float(1 / elements),
-      dropout: DropoutStep(seed: trajectory.seed, step: step), progress: communicator.worked)
+      dropout: DropoutStep(seed: trajectory.seed, step: step),
+      progress: exchange.layerDone)
     sums.replaceSubrange(own, with: losses)
+
     communicator.enter("exchange", step: step)
-    replica.sumWordRows(touchedBy: try wordGather.finish())
-    try exchangeGradients()
-    sums = try communicator.sumAll(sums)
+    let norm = try exchange.finish(&sums)
     phases.end(.exchange)
     communicator.enter("update", step: step)
-
     let loss = sums.dropLast().reduce(0, +) / elements
-    let norm = replica.gradientNorm()
     try requireFinite(loss: loss, norm: norm, step: step, rows: rows)
     parametersWillChange()
-    replica.update(
-      step: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
-      gradientNorm: norm, maxNorm: trajectory.maxGradNorm)
+    exchange.update(
+      UpdateStep(
+        number: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
+        gradientNorm: norm, maxNorm: trajectory.maxGradNorm))
     phases.end(.optimizer)
-
     return Outcome(
       loss: loss, gradientNorm: norm, rowsByRank: shares.map(\.count),
       tokensByRank: tokensByRank, isStopRequested: sums[trajectory.microBatches] > 0)
@@ -125,20 +129,11 @@ package final class TrainingStep {
     }
   }
 
-  private func exchangeGradients() throws {
-    switch trajectory.exchange {
-    case .tree:
-      exchange.reduce(replica.gradient, count: replica.gradientCount) { [replica] y, x, count in
-        Reduction.add(y, x, count: count, replica.pool)
-      }
-    case .mpi:
-      try allReduceWithMPI(communicator, replica.gradient, count: replica.gradientCount)
-    }
-  }
-
   private func requireFinite(loss: Double, norm: Double, step: Int, rows: [Int]) throws {
     guard !loss.isFinite || !norm.isFinite else { return }
-    let tensor = replica.firstNonFiniteGradient() ?? "none: only the loss or the norm overflowed"
+    // All ranks come here together.
+    let tensor =
+      try exchange.firstNonFiniteGradient() ?? "none: only the loss or the norm overflowed"
     throw TrainingError(
       .data, "step \(step), rows \(rows.map(String.init).joined(separator: ","))",
       expected: "a finite loss and gradient",

@@ -23,6 +23,8 @@ final class WordRows {
   private let tokens: RowTokens
   /// [T, H] The gradient of each token's word embedding.
   private var tokenGradients = Arena(count: 0)
+  /// [U, H] or more.
+  private var values = Arena(count: 0)
 
   /// - Parameters:
   ///   - parameters: The replica's, as are the moments: they must outlive this object.
@@ -44,8 +46,10 @@ final class WordRows {
 
   /// [U] The words of the global batch in rising order, since `sum`'s ids were set.
   var rows: UnsafeBufferPointer<Int32> { touched.rows }
-  /// Floats of the gradient.
-  var gradientCount: Int { touched.count * width }
+  /// [U, H] The gradient, since `sum`.
+  var gradient: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: values.base, count: touched.count * width)
+  }
 
   /// Takes this rank's micro-batches in their order, and brings the words that they read up to date.
   func begin(_ batches: [PackedBatch], _ pool: ThreadPool) {
@@ -80,19 +84,19 @@ final class WordRows {
   /// - Parameter ids: Of all ranks' tokens, in any order.
   func touch(_ ids: UnsafeBufferPointer<Int32>) { touched.replace(with: ids) }
 
-  /// values [U,H] = this rank's gradient, from what was kept of all its micro-batches; overwritten.
-  func sum(into values: MutableFloats, _ pool: ThreadPool) {
+  /// Makes `gradient` this rank's, from what was kept of all its micro-batches.
+  func sum(_ pool: ThreadPool) {
+    let count = touched.count * width
+    if values.count < count { values = Arena(count: count + count / 4) }
     ids.withUnsafeBufferPointer { tokens.sort($0, into: touched.rows) }
     Embedding.sumRows(
-      values, Floats(tokenGradients.base), tokens, parts: parts, width: width, pool)
+      values.base, Floats(tokenGradients.base), tokens, parts: parts, width: width, pool)
   }
 
   /// One step of all rows.
-  ///
-  /// - Parameter gradient: [U,H] of the touched ones.
-  func update(_ gradient: Floats, _ step: UpdateStep, _ pool: ThreadPool) {
+  func update(_ step: UpdateStep, _ pool: ThreadPool) {
     updates.update(
-      rows: touched.rows, gradient, step: step.number, learningRate: step.learningRate,
+      rows: touched.rows, values.base, step: step.number, learningRate: step.learningRate,
       weightDecay: decays ? step.weightDecay : 0, gradientScale: step.gradientScale, pool)
   }
 

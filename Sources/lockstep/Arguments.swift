@@ -9,6 +9,7 @@ extension TrainingOptions.Exchange: ExpressibleByArgument {}
 extension TrainingOptions.ShardVerification: ExpressibleByArgument {}
 extension TrainingOptions.EvaluationRanks: ExpressibleByArgument {}
 extension TrainingOptions.SaveMode: ExpressibleByArgument {}
+extension TrainingOptions.Overlap: ExpressibleByArgument {}
 extension BestMetric: ExpressibleByArgument {}
 
 extension TrainingOptions.Interval: ExpressibleByArgument {

@@ -70,6 +70,9 @@ struct Train: ParsableCommand {
   var maxShardSize = ByteCount(5_000_000_000)
   @Option(help: "async trains on while a checkpoint is written, sync waits.")
   var saveMode = TrainingOptions.SaveMode.async
+  @Option(
+    help: "Whether gradients are exchanged beside the backward pass; auto: between several hosts.")
+  var overlap = TrainingOptions.Overlap.auto
   @Option(help: "When to check the shards' SHA-256.")
   var verifyShards = TrainingOptions.ShardVerification.start
   @Option(help: "Save after this step and exit with 75, as if preempted.")
@@ -92,8 +95,8 @@ struct Train: ParsableCommand {
     "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
     "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout", "seed",
     "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
-    "patience", "threads", "max-shard-size", "save-mode", "verify-shards", "stop-at", "time-limit",
-    "watchdog", "check-replicas-every", "format",
+    "patience", "threads", "max-shard-size", "save-mode", "overlap", "verify-shards", "stop-at",
+    "time-limit", "watchdog", "check-replicas-every", "format",
   ]
 
   func run() throws {
@@ -162,6 +165,7 @@ struct Train: ParsableCommand {
     options.threads = threads
     options.maxShardBytes = maxShardSize.bytes
     options.saveMode = saveMode
+    options.overlap = overlap
     options.verifyShards = verifyShards
     options.watchdog = .seconds(watchdog)
     options.checkReplicasEvery = checkReplicasEvery

@@ -31,6 +31,22 @@ import Testing
     }
   }
 
+  @Test("an exchange beside the backward pass changes no byte", arguments: [1, 2, 3, 4])
+  func overlapChangesNothing(ranks: Int) throws {
+    let job = try TinyJob()
+    for mode in ["on", "off", "auto"] {
+      try expectSuccess(
+        of: job.arguments(output: mode, "--epochs", "1", "--overlap", mode), ranks: ranks)
+    }
+    for name in Self.files {
+      let expected = try job.bytes("off", "checkpoint-11", name)
+      for mode in ["on", "auto"] {
+        let equal = try job.bytes(mode, "checkpoint-11", name) == expected
+        #expect(equal, "\(name) differs with --overlap \(mode)")
+      }
+    }
+  }
+
   @Test("a run that 8 ranks begin, 2 continue and 4 end has the bytes of a run on one rank")
   func resumesOnOtherRanks() throws {
     let job = try TinyJob(rows: 415, validationRows: 104)
@@ -68,7 +84,10 @@ import Testing
       #expect(result.status == 0, "\(output): \(result.errors)")
       let evaluations = try job.records(of: output)
         .filter { $0["event"] as? String == "evaluation" }
-        .map { $0.filter { !["seconds", "tokens_per_second"].contains($0.key) } as NSDictionary }
+        .map {
+          $0.filter { !["seconds", "tokens_per_second", "peak_rss_mb"].contains($0.key) }
+            as NSDictionary
+        }
       #expect(evaluations.compactMap { $0["step"] as? Int } == [2, 4])
       let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
       // Of the best checkpoint, loaded anew from disk.

@@ -46,7 +46,10 @@ import Testing
     return Array(UnsafeBufferPointer(start: activations.logits, count: batch.sequenceCount * 3))
   }
 
-  private func gradient(_ batch: PackedBatch, dropout: DropoutStep?, threads: Int) -> [Float] {
+  private func gradient(
+    _ batch: PackedBatch, dropout: DropoutStep?, threads: Int,
+    progress: (_ gradients: Arena, _ completeFrom: Int) -> Void = { _, _ in }
+  ) -> [Float] {
     let pool = ThreadPool(threads: threads)
     let activations = Activations(Self.configuration(), isTraining: true, threads: threads)
     let dense = Arena(count: model.layout.dense.count)
@@ -57,7 +60,8 @@ import Testing
     _ = BCEWithLogits.forwardBackward(
       activations.logitsGradient, activations.logits, labels, count: labels.count, scale: 0.1)
     let tokens = model.backward(
-      batch, parameters.base, dense.base, activations, dropout: dropout, pool)
+      batch, parameters.base, dense.base, activations, dropout: dropout, pool,
+      progress: { progress(dense, $0) })
     let words = Arena(count: model.layout.wordTable.count)
     let rows = RowTokens(tableRows: 50)
     rows.sort(count: batch.tokenCount) { Int(batch.inputIDs[$0]) }
@@ -119,6 +123,27 @@ import Testing
     let together = gradient(
       batch(lengths: lengths, rows: rows, pairs: true, parts: parts), dropout: step, threads: 2)
     #expect(together == sum(0..<parts.count))
+  }
+
+  @Test("gradients that backward says are complete change no more, and come from the end")
+  func progress() {
+    var seen: [(completeFrom: Int, values: [Float])] = []
+    let final = gradient(
+      batch(lengths: [9, 1, 40], rows: [4, 8, 15]), dropout: DropoutStep(seed: 1, step: 5),
+      threads: 2,
+      progress: { gradients, index in
+        seen.append((index, (index..<gradients.count).map { gradients.base[$0] }))
+      })
+    let layout = model.layout
+    let firsts =
+      ["bert.pooler.dense.weight"]
+      + (0..<3).reversed().map { "bert.encoder.layer.\($0).attention.self.query.weight" }
+    let expected = firsts.map { name in layout.parameters.first { $0.name == name }?.offset }
+    let start = layout.dense.lowerBound
+    #expect(seen.map { $0.completeFrom + start } == expected)
+    for (index, values) in seen {
+      #expect(values == Array(final[(start + index)...]), "from \(index)")
+    }
   }
 
   @Test("the gradient is the loss's slope, dropout on")

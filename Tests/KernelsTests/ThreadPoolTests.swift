@@ -19,6 +19,24 @@ import Testing
     }
   }
 
+  @Test("What is to happen after a run does, each time, and may itself use the pool")
+  func afterRun() {
+    let pool = ThreadPool(threads: 3)
+    var order: [String] = []
+    var isInside = false
+    pool.afterRun = {
+      order.append(isInside ? "inner end" : "end")
+      guard !isInside else { return }
+      isInside = true
+      pool.run(4) { _, _ in }
+      isInside = false
+    }
+    for _ in 0..<2 {
+      pool.run(1) { _, _ in order.append("run") }
+    }
+    #expect(order == ["run", "end", "inner end", "run", "end", "inner end"])
+  }
+
   @Test("No two blocks at a time share a thread number")
   func threadNumbersAreExclusive() {
     let pool = ThreadPool(threads: 4)

@@ -117,15 +117,27 @@ import Testing
 @Suite struct ReductionTests {
   static let counts = [0, 1, 7, 1024, 4097, 300_001]
 
-  @Test("The sum of squares matches double precision on any number of threads", arguments: counts)
-  func sumOfSquares(count: Int) {
+  @Test("The sums of squares match double precision on any number of threads", arguments: counts)
+  func squareSums(count: Int) {
     let x = random(count, "x")
-    let expected = x.doubles.reduce(0) { $0 + $1 * $1 }
-    let sums = [1, 2, 3, 5].map {
-      Reduction.sumOfSquares(x.base, count: count, ThreadPool(threads: $0))
+    let block = Reduction.squareBlock
+    let starts = Array(stride(from: 0, to: count, by: block))
+    let sums = [1, 2, 3, 5].map { threads in
+      let pool = ThreadPool(threads: threads)
+      return [Double](unsafeUninitializedCapacity: starts.count + 1) { sums, used in
+        sums[starts.count] = -1
+        if let base = sums.baseAddress {
+          Reduction.squareSums(base, x.base, count: count, pool)
+        }
+        used = starts.count + 1
+      }
     }
-    #expect(abs(sums[0] - expected) <= 1e-7 * expected)
     #expect(Set(sums).count == 1)
+    #expect(sums[0].last == -1, "written past the last block")
+    for (index, start) in starts.enumerated() {
+      let expected = x.doubles[start..<min(start + block, count)].reduce(0) { $0 + $1 * $1 }
+      #expect(abs(sums[0][index] - expected) <= 1e-7 * expected, "block \(index)")
+    }
   }
 
   @Test("Sums and zeros reach every element and no other", arguments: counts)
@@ -138,6 +150,27 @@ import Testing
     #expect(Array(y.doubles[..<count]) == Array(expected[..<count]))
     Reduction.zero(y.base, count: count, pool)
     #expect(y.bits.dropLast().allSatisfy { $0 == 0 } && y.bits[count] == last)
+  }
+
+  @Test(
+    "A tree sum adds pairs, then pairs of pairs, also into one of its buffers", arguments: counts)
+  func treeSum(count: Int) {
+    for buffers in [1, 2, 4, 8] {
+      let x = (0..<buffers).map { random(count, "x\($0)") }
+      var expected = x.map { (x) in (0..<count).map { x.base[$0] } }
+      while expected.count > 1 {
+        expected = stride(from: 0, to: expected.count, by: 2).map { index in
+          zip(expected[index], expected[index + 1]).map { $0 + $1 }
+        }
+      }
+      for (threads, target) in [(1, 0), (3, buffers - 1), (2, buffers / 2)] {
+        let y = x.map(\.copy)
+        Reduction.treeSum(
+          y[target].base, y.map { Floats($0.base) }, count: count, ThreadPool(threads: threads))
+        #expect((0..<count).map { y[target].base[$0] } == expected[0], "\(buffers) buffers")
+        for other in 0..<buffers where other != target { #expect(y[other].bits == x[other].bits) }
+      }
+    }
   }
 
   @Test("The first infinity or NaN is found wherever it stands", arguments: [1, 9, 1024, 5000])

@@ -35,12 +35,12 @@ func checkTreeBits(_ communicator: Communicator, _ arguments: [String]) throws {
 }
 
 /// The wide random numbers of one part.
-private func part(_ index: Int, _ count: Int) -> [Float] {
+func part(_ index: Int, _ count: Int) -> [Float] {
   var random = SplitMix64(state: UInt64(index + 1) << 32)
   return (0..<count).map { _ in random.nextWideFloat() }
 }
 
-private func serialTreeSum(_ parts: Range<Int>, _ count: Int) -> [Float] {
+func serialTreeSum(_ parts: Range<Int>, _ count: Int) -> [Float] {
   if parts.count == 1 { return part(parts.lowerBound, count) }
   let middle = parts.lowerBound + parts.count / 2
   var sum = serialTreeSum(parts.lowerBound..<middle, count)

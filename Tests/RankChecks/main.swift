@@ -12,6 +12,8 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "collectives": checkCollectives,
   "broadcast-gigabytes": checkBroadcastGigabytes,
   "tree-bits": checkTreeBits,
+  "sharded-exchange": checkShardedExchange,
+  "refused-sharing": checkRefusedSharing,
   "unequal-arguments": checkUnequalArguments,
   "agree": checkAgree,
   "fail-together": failTogether,
@@ -27,6 +29,7 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "pass-on-stop": checkPassedOnStopRequest,
   "drift": checkDrift,
   "time-all-reduce": timeAllReduce,
+  "time-step": timeStep,
 ]
 
 func printError(_ message: String) {

@@ -19,6 +19,21 @@ extension RankTests {
       #expect(run.output.contains("checked tree-bits on \(ranks) ranks"))
     }
 
+    @Test(
+      "a sharded exchange gives every owner the bits of a serial sum, and all what owners make of it",
+      arguments: 1...8)
+    func shardedExchange(ranks: Int) throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "sharded-exchange", ranks: ranks)
+      #expect(run.status == 0, "\(run.output)")
+      #expect(run.output.contains("checked sharded-exchange on \(ranks) ranks"))
+    }
+
+    @Test("where one rank cannot share memory all do without", arguments: [2, 4])
+    func refusedSharing(ranks: Int) throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "refused-sharing", ranks: ranks)
+      #expect(run.status == 0, "\(run.output)")
+    }
+
     @Test("a ring gives other bits than the tree, so the tree is needed")
     func ringBits() throws {
       let run = try RankRun.launch(
@@ -76,7 +91,8 @@ extension RankTests {
   @Suite("Ranks without mpirun, and runs that fail")
   struct LaunchTests {
     @Test(
-      "without a launcher one rank runs, and starts at once", arguments: ["collectives", "agree"])
+      "without a launcher one rank runs, and starts at once",
+      arguments: ["collectives", "agree", "sharded-exchange"])
     func alone(check: String) throws {
       let run = try RankRun.launch(RankRun.rankChecks, check, ranks: nil)
       #expect(run.status == 0, "\(run.output)")

@@ -146,7 +146,7 @@ extension Replica {
     let width = parameter.shape[1]
     var whole = [Float](repeating: 0, count: parameter.count)
     for (index, row) in touchedWords.enumerated() {
-      let values = array(Floats(gradient) + dense.count + index * width, width)
+      let values = Array(wordGradient[index * width..<(index + 1) * width])
       whole.replaceSubrange(Int(row) * width..<(Int(row) + 1) * width, with: values)
     }
     return whole

@@ -115,7 +115,9 @@ import Training
       #expect(losses.count == batches.count)
       ids.withUnsafeBufferPointer { replica.sumWordRows(touchedBy: $0) }
       #expect(Array(replica.touchedWords) == Set(ids).sorted())
-      return Array(UnsafeBufferPointer(start: replica.gradient, count: replica.gradientCount))
+      let dense = replica.model.layout.dense.count
+      return Array(UnsafeBufferPointer(start: replica.gradient, count: dense))
+        + Array(replica.wordGradient)
     }
     let ids = batches.flatMap(\.batch.inputIDs)
     let ranks = batches.map { gradient(of: [$0], ids: ids) }
@@ -134,17 +136,23 @@ import Training
     #expect(Replica.partsTogether(tokens: [10, 20, 4000, 3000]) == 1)
   }
 
-  @Test("a gradient that is not finite is named, in the words too")
+  @Test("a gradient that is not finite is found, and what it belongs to has a name")
   func namesBadGradient() {
     let replica = Self.replica()
     _ = replica.computeWholeGradient(of: [Self.labelledBatch(step: 1, part: 0, sequences: 2)])
-    #expect(replica.firstNonFiniteGradient() == nil)
     let layout = replica.model.layout
-    replica.gradient[layout.dense.count + 3] = .nan
-    #expect(replica.firstNonFiniteGradient() == layout.wordTable.name)
-    replica.gradient[layout.dense.count - 1] = .infinity
-    #expect(replica.firstNonFiniteGradient() == layout.parameters.last?.name)
-    replica.gradient[0] = .infinity
-    #expect(replica.firstNonFiniteGradient() == layout.parameters[1].name)
+    let dense = 0..<layout.dense.count
+    #expect(replica.firstNonFiniteGradient(in: dense) == nil)
+    #expect(replica.areWordsFinite)
+    replica.wordGradient[3] = .nan
+    #expect(!replica.areWordsFinite)
+    #expect(replica.gradientNorm().isNaN)
+    replica.gradient[dense.upperBound - 1] = .infinity
+    replica.gradient[7] = .nan
+    #expect(replica.firstNonFiniteGradient(in: 8..<dense.upperBound) == dense.upperBound - 1)
+    #expect(replica.firstNonFiniteGradient(in: dense) == 7)
+    #expect(replica.parameterName(ofDense: 7) == layout.parameters[1].name)
+    #expect(
+      replica.parameterName(ofDense: dense.upperBound - 1) == layout.parameters.last?.name)
   }
 }
