@@ -20,7 +20,8 @@ package struct ModelSummary: Encodable, Sendable {
   package let parts: [Part]
   /// Float32 weights.
   package let weightBytes: Int
-  /// Weights, gradients and AdamW's two moments of a rank with one micro-batch.
+  /// Weights, gradients and AdamW's two moments of a rank with one micro-batch, but for the gradients
+  /// of a batch's words.
   package let trainingBytes: Int
   /// Activations of 8 rows of `tokensPerRow` tokens, forward and backward.
   package let activationBytes: Int
@@ -63,7 +64,7 @@ package struct ModelSummary: Encodable, Sendable {
     }
     let float = MemoryLayout<Float>.size
     weightBytes = layout.count * float
-    trainingBytes = 4 * layout.count * float
+    trainingBytes = (3 * layout.count + layout.dense.count) * float
     activationBytes =
       float
       * Activations.floatCount(
