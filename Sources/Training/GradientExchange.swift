@@ -118,7 +118,7 @@ final class GradientExchange {
     if let shares {
       shares.allGather(replica.denseParameters) { [replica] in replica.update($0, step) }
     } else {
-      owned.forEach { replica.update($0, step) }
+      for range in owned { replica.update(range, step) }
     }
   }
 
