@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// Threads only pick blocks: what a block computes never depends on how many threads there are or
 /// which of them runs it, so the bits of a result do not depend on `threads`. Every thread flushes
-/// subnormals to zero, and OpenBLAS is set to one thread: a GEMM is parallel through its blocks.
+/// subnormals to zero.
 ///
 /// An idle worker spins for some tens of microseconds, which spans the gap between two kernels of a
 /// step, then sleeps until the next `run`. One `run` at a time: the pool belongs to one thread.
@@ -34,7 +34,6 @@ package final class ThreadPool: Sendable {
 
   init(threads: Int, kernel: TileKernel) {
     precondition(threads >= 1, "a thread pool has at least one thread, not \(threads)")
-    openblas_set_num_threads(1)
     lockstep_flush_subnormals()
     self.threads = threads
     self.kernel = kernel

@@ -75,7 +75,6 @@ extension Trainer {
   }
 
   func startLog(threads: Int) throws {
-    try warnOfOtherProcessors()
     try communicator.agree {
       guard let run = setup.run else { return }
       try run.openMetrics(keeping: setup.resumed?.metricsBytes ?? 0)
@@ -116,25 +115,6 @@ extension Communicator {
   func broadcast(_ arena: Arena, from root: Int) throws {
     let bytes = arena.count * MemoryLayout<Float>.stride
     try broadcast(UnsafeMutableRawBufferPointer(start: arena.base, count: bytes), from: root)
-  }
-}
-
-extension Trainer {
-  /// OpenBLAS picks its kernels by the processor, and others add in another order.
-  private func warnOfOtherProcessors() throws {
-    let types = try communicator.gatherAll(Array(coreType().utf8)).map {
-      String(decoding: $0, as: UTF8.self)
-    }
-    if let other = types.firstIndex(where: { $0 != types[0] }) {
-      report.warn(
-        "rank 0 computes with kernels for \(types[0]), rank \(other) for \(types[other]): the run "
-          + "will not repeat to the bit elsewhere; OPENBLAS_CORETYPE=Haswell on all nodes makes it")
-    }
-    if let saved = setup.resumed?.coreType, saved != types[0] {
-      report.warn(
-        "the run began with kernels for \(saved), this job has them for \(types[0]): the bits will "
-          + "differ from an uninterrupted run; OPENBLAS_CORETYPE=\(saved) avoids it, where it runs")
-    }
   }
 }
 

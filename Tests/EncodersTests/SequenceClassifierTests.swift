@@ -1,6 +1,7 @@
 import Encoders
-import Kernels
 import Testing
+
+@testable import Kernels
 
 @Suite struct SequenceClassifierTests {
   private static func configuration() -> ModelConfiguration {
@@ -48,9 +49,10 @@ import Testing
 
   private func gradient(
     _ batch: PackedBatch, dropout: DropoutStep?, threads: Int,
+    kernel: TileKernel = TileKernel.available[0],
     progress: (_ gradients: Arena, _ completeFrom: Int) -> Void = { _, _ in }
   ) -> [Float] {
-    let pool = ThreadPool(threads: threads)
+    let pool = ThreadPool(threads: threads, kernel: kernel)
     let activations = Activations(Self.configuration(), isTraining: true, threads: threads)
     let dense = Arena(count: model.layout.dense.count)
     // Stale numbers must not survive: backward overwrites everything.
@@ -100,6 +102,16 @@ import Testing
     for threads in [2, 3, 5] {
       #expect(gradient(batch, dropout: step, threads: threads) == reference, "\(threads) threads")
     }
+  }
+
+  @Test("gradients have the same bits whatever the processor's tiles")
+  func tilesChangeNothing() {
+    let batch = batch(lengths: [9, 1, 40, 3, 17], rows: [4, 8, 15, 16, 23])
+    let step = DropoutStep(seed: 1, step: 5)
+    let gradients = TileKernel.available.map {
+      gradient(batch, dropout: step, threads: 2, kernel: $0)
+    }
+    for other in gradients.dropFirst() { #expect(other == gradients[0]) }
   }
 
   @Test(
