@@ -30,7 +30,7 @@ def left(here, seconds):
 def lost_node(tests, here):
     load = workload.Workload(
         tests.lockstep, tests.folder / "load", hidden=128, words=12_000, flags=[
-            "--max-steps", STEPS, "--batch-size", 16, "--micro-batches", 4, "--learning-rate", 1e-3,
+            "--max-steps", STEPS, "--batch-size", 128, "--micro-batches", 4, "--learning-rate", 1e-3,
             "--evaluate-every", STEPS, "--save-every", 10, "--keep", 1])
     reference = runs.RunFolder(load.folder / "undisturbed")
     code, output = load.finish(reference.path, 2)

@@ -11,7 +11,7 @@ import re
 ALLOWED = re.compile(r"run\.json|metrics\.jsonl|lock|best|last|checkpoint-\d+|rejected-\d+(-\d+)?")
 PARTIAL = re.compile(r"\.checkpoint-(\d+)\.partial-")
 # Keys that two jobs of one trajectory differ in.
-TIMING = re.compile(r"seconds$|_per_second$|_ms$")
+MEASURED = re.compile(r"seconds$|_per_second$|_ms$|^peak_")
 
 Digest = collections.namedtuple("Digest", "weights optimizer steps evaluations best")
 
@@ -24,9 +24,9 @@ def sha256(paths):
 
 
 def comparable(record):
-    """A record without what may differ: timings, and how many ranks shared the rows (what they
-    shared must not)."""
-    kept = {key: value for key, value in record.items() if not TIMING.search(key)}
+    """A record without what may differ: what was measured, and how many ranks shared the rows (what
+    they shared must not)."""
+    kept = {key: value for key, value in record.items() if not MEASURED.search(key)}
     for name in ("rows", "tokens"):
         if f"{name}_by_rank" in kept:
             kept[name] = sum(kept.pop(f"{name}_by_rank"))

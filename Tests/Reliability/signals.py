@@ -44,9 +44,9 @@ class Signals:
         self.rounds = collections.Counter()
         # A save of 38 MB and an evaluation of a second or more, so that a signal lands inside.
         self.load = workload.Workload(
-            tests.lockstep, tests.folder / "load", hidden=128, words=24_000, validation_copies=56,
+            tests.lockstep, tests.folder / "load", hidden=128, words=24_000, validation_copies=80,
             flags=[
-                "--max-steps", STEPS, "--batch-size", 16, "--micro-batches", 4, "--learning-rate",
+                "--max-steps", STEPS, "--batch-size", 128, "--micro-batches", 4, "--learning-rate",
                 1e-3, "--evaluate-every", EVALUATE_EVERY, "--save-every", SAVE_EVERY, "--keep", 1])
 
     def reference(self):

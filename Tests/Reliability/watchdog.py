@@ -32,7 +32,7 @@ class Watchdog:
         return workload.Workload(
             self.tests.lockstep, self.tests.folder / name, hidden=128, words=12_000, **sizes,
             flags=[
-                "--max-steps", STEPS, "--batch-size", 16, "--micro-batches", 4, "--learning-rate",
+                "--max-steps", STEPS, "--batch-size", 128, "--micro-batches", 4, "--learning-rate",
                 1e-3, "--evaluate-every", STEPS, "--save-every", 20, "--keep", 1])
 
     def undisturbed(self, load):
@@ -114,7 +114,7 @@ class Watchdog:
 
     def long_evaluation(self, seconds=2):
         what = "a long evaluation is no stall"
-        load = self.make("evaluation", validation_copies=240)
+        load = self.make("evaluation", validation_copies=480)
         run = runs.RunFolder(load.folder / "run")
         code, output = load.finish(run.path, 2, "--watchdog", seconds)
         longest = max((record["seconds"] for record in run.records("evaluation")), default=0)
