@@ -85,8 +85,10 @@ package final class StepBenchmark {
     var outcomes: [TrainingStep.Outcome] = []
     var seconds: [Double] = []
     for _ in 0..<options.steps {
-      seconds.append(try secondsOf { outcomes.append(try takeStep()) })
-      timed.append(rows(ofStep: stepsTaken))
+      // Before the clock runs: the trainer shuffles once an epoch.
+      let rows = rows(ofStep: stepsTaken + 1)
+      seconds.append(try secondsOf { outcomes.append(try takeStep(rows)) })
+      timed.append(rows)
     }
     if countsAnew { peak = max(peak, PeakMemory.bytes) }
     let after = try MachineCeilings(replica.pool, communicator)
@@ -97,10 +99,14 @@ package final class StepBenchmark {
   private var stepsTaken = 0
 
   private func takeStep() throws -> TrainingStep.Outcome {
+    try takeStep(rows(ofStep: stepsTaken + 1))
+  }
+
+  private func takeStep(_ rows: [Int]) throws -> TrainingStep.Outcome {
     stepsTaken += 1
     return try step.take(
-      rows(ofStep: stepsTaken), step: stepsTaken, learningRate: Self.learningRate,
-      stopRequested: false, parametersWillChange: {})
+      rows, step: stepsTaken, learningRate: Self.learningRate, stopRequested: false,
+      parametersWillChange: {})
   }
 
   /// The global batch of a step from 1: the batches of whole epochs follow each other, and a last one
@@ -134,6 +140,8 @@ package final class StepBenchmark {
 
   /// Everything as before the first step.
   private func reset() throws {
+    // Neighbours on the node may still be copying this rank's parameters.
+    _ = try communicator.sumAll([0])
     try communicator.agree {
       try model.load(
         replica.model, into: replica.parameters.base, seed: trajectory.seed, replica.pool)

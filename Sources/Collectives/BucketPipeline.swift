@@ -135,12 +135,13 @@ final class BucketPipeline {
 
   private func peer(of flight: Flight) -> Int { step(of: flight).peer }
 
-  /// Starts the messages of a slot's step. The bucket is the tag: messages between two ranks match
-  /// in order within a tag only.
+  /// Starts the messages of a slot's step. The bucket makes the tag: messages between two ranks match
+  /// in order within a tag only. A `TreeAllReduce` may run while buckets are under way, and has the
+  /// low tags.
   private func post(_ slot: Int) throws(CollectiveError) {
     guard let flight = flights[slot], let buffer else { return }
     let step = step(of: flight)
-    let (peer, tag) = (Int32(step.peer), Int32(flight.bucket & 0x7fff))
+    let (peer, tag) = (Int32(step.peer), Int32(0x4000 | flight.bucket & 0x3fff))
     let world = lockstep_comm_world()
     if !step.receive.isEmpty {
       let target = step.adds ? scratch + slot * slotFloats : buffer + step.receive.lowerBound

@@ -47,19 +47,6 @@ package final class Evaluator {
     return logits
   }
 
-  /// The metrics over all rows of a shard folder.
-  ///
-  /// - Parameter progress: Told the rows done; may throw to end it there.
-  /// - Throws: Errors of reading, of rows that the model cannot take, and what `progress` throws.
-  package func evaluate(
-    _ data: ShardFolder, threshold: Double = 0.5, progress: (Int) throws -> Void = { _ in }
-  ) throws -> MultiLabelMetrics {
-    let outputs = try self.outputs(of: data, rows: 0..<data.rows, progress: progress)
-    return MultiLabelMetrics(
-      logits: outputs.logits, labels: outputs.labels,
-      labelCount: model.configuration.labelNames.count, threshold: threshold)
-  }
-
   /// What the model says of rows, and what is true of them.
   struct Outputs {
     /// [S, L]

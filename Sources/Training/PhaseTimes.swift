@@ -6,9 +6,9 @@ package struct PhaseTimes: Sendable, Equatable {
     case forward
     /// With the sum over the rank's own micro-batches.
     case backward
-    /// Gradients, losses and requests to stop, the wait for slower ranks included.
+    /// Gradients, their norm, losses and requests to stop, the wait for slower ranks included.
     case exchange
-    /// Norm, clipping and update.
+    /// Clipping, the update, words' missed steps, and the way of the parameters to all ranks.
     case optimizer
   }
 

@@ -36,7 +36,7 @@ package final class TrainedModel {
     try requireTensors(of: model, in: weights, allowingNewHead: false)
     parameters = Arena(count: model.layout.count)
     _ = try loadParameters(
-      of: model, from: weights, into: parameters.base, initialisingWith: nil)
+      of: model, from: weights, into: parameters.base, initialisingWith: nil, progress: layerDone)
     pool = ThreadPool(threads: threads ?? defaultThreads(localRanks: 1))
     evaluator = Evaluator(model: model, parameters: parameters, pool: pool, layerDone: layerDone)
   }

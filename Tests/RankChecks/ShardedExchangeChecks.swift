@@ -34,6 +34,39 @@ func checkShardedExchange(_ communicator: Communicator, _: [String]) throws {
   }
 }
 
+/// Buckets of some ranks are on their way while all ranks sum something else: neither gets the other's
+/// messages.
+func checkExchangeBesideSum(_ communicator: Communicator, _: [String]) throws {
+  let (rank, size) = (communicator.rank, communicator.size)
+  let tree = ReductionTree(parts: 8, ranks: size)
+  let (count, otherCount) = (100_000, 3_000)
+  let exchange = try ShardedExchange(
+    communicator: communicator, tree: tree, count: count, block: 4, bucketFloats: 8192)
+  let other = try TreeAllReduce(communicator: communicator, tree: tree, count: otherCount)
+  // Integers: every order of addition gives the same.
+  let total = Float(size * (size + 1) / 2)
+  for early in 0..<size {
+    let buffer = UnsafeMutablePointer<Float>.allocate(capacity: count)
+    let words = UnsafeMutablePointer<Float>.allocate(capacity: otherCount)
+    defer {
+      buffer.deallocate()
+      words.deallocate()
+    }
+    for i in 0..<count { buffer[i] = Float((rank + 1) * (i % 5 + 1)) }
+    for i in 0..<otherCount { words[i] = Float((rank + 1) * (i % 3 + 100)) }
+    exchange.begin(buffer)
+    if rank == early { exchange.ready(from: 40_000) }
+    other.reduce(words, count: otherCount)
+    exchange.finish()
+    for i in 0..<otherCount {
+      try require(words[i] == total * Float(i % 3 + 100), "float \(i) of the other sum")
+    }
+    for range in exchange.owned {
+      for i in range { try require(buffer[i] == total * Float(i % 5 + 1), "float \(i)") }
+    }
+  }
+}
+
 /// Shared memory of all ranks and of every smaller group of neighbours, as if they were nodes.
 private func nodes(_ communicator: Communicator, _ count: Int) throws -> [NodeMemory?] {
   let size = communicator.size

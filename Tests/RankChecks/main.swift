@@ -13,6 +13,7 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "broadcast-gigabytes": checkBroadcastGigabytes,
   "tree-bits": checkTreeBits,
   "sharded-exchange": checkShardedExchange,
+  "exchange-beside-sum": checkExchangeBesideSum,
   "refused-sharing": checkRefusedSharing,
   "unequal-arguments": checkUnequalArguments,
   "agree": checkAgree,

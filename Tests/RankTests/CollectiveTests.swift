@@ -28,6 +28,13 @@ extension RankTests {
       #expect(run.output.contains("checked sharded-exchange on \(ranks) ranks"))
     }
 
+    @Test("gradients that are on their way do not meet another sum's messages", arguments: 1...5)
+    func exchangeBesideSum(ranks: Int) throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "exchange-beside-sum", ranks: ranks)
+      #expect(run.status == 0, "\(run.output)")
+      #expect(run.output.contains("checked exchange-beside-sum on \(ranks) ranks"))
+    }
+
     @Test("where one rank cannot share memory all do without", arguments: [2, 4])
     func refusedSharing(ranks: Int) throws {
       let run = try RankRun.launch(RankRun.rankChecks, "refused-sharing", ranks: ranks)
