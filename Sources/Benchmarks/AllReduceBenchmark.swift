@@ -149,8 +149,6 @@ package final class AllReduceBenchmark {
 extension Communicator {
   /// Every rank's number, on every rank, by rank.
   func gatherNumbers(_ number: Int) throws -> [Int] {
-    try gatherAll((0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }).map {
-      $0.reversed().reduce(0) { $0 << 8 | Int($1) }
-    }
+    try gatherAll([UInt64(number)]).map { Int($0[0]) }
   }
 }

@@ -68,7 +68,7 @@ package final class StepBenchmark {
     replica = Replica(
       model.configuration,
       threads: options.threads ?? defaultThreads(localRanks: communicator.localSize),
-      updatesAll: communicator.size == 1, node: node)
+      updatesAll: Replica.updatesAll(communicator, exchange: trajectory.exchange), node: node)
     step = try TrainingStep(
       data, replica, trajectory, communicator, node: node, overlap: .auto)
   }

@@ -51,9 +51,4 @@ package struct ParameterLayout: Sendable, Equatable {
     }
     return runs
   }
-
-  /// The parts of `decayRuns` that lie in a range of floats.
-  package func decayRuns(in range: Range<Int>) -> [(range: Range<Int>, decays: Bool)] {
-    decayRuns.map { ($0.range.clamped(to: range), $0.decays) }.filter { !$0.0.isEmpty }
-  }
 }

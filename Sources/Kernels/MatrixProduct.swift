@@ -84,10 +84,12 @@ struct MatrixProduct {
       let depth = min(Self.depthBlock, self.depth - k)
       for panel in panels {
         // The weights come from memory: while a panel is computed, the next one is on its way.
-        let next =
-          panel + 1 < panels.upperBound
-          ? rightBlock(panel: panel + 1, at: k)
-          : rightBlock(panel: panels.lowerBound, at: k + Self.depthBlock)
+        var next: StridedBlock?
+        if panel + 1 < panels.upperBound {
+          next = rightBlock(panel: panel + 1, at: k)
+        } else if k + Self.depthBlock < self.depth {
+          next = rightBlock(panel: panels.lowerBound, at: k + Self.depthBlock)
+        }
         multiply(panel: panel, at: k, depth: depth, rows, block, scratch, prefetching: next)
       }
       block += blockCount(rows: rows.count, depth: depth)
@@ -103,8 +105,7 @@ struct MatrixProduct {
   }
 
   /// One panel's block of the right operand as it lies in memory.
-  private func rightBlock(panel: Int, at k: Int) -> StridedBlock? {
-    guard k < depth else { return nil }
+  private func rightBlock(panel: Int, at k: Int) -> StridedBlock {
     let first = panel * kernel.columns
     let count = min(kernel.columns, columns - first)
     let depth = min(Self.depthBlock, self.depth - k)
@@ -126,13 +127,14 @@ struct MatrixProduct {
     let count = min(width, columns - first)
     let edge = Edge(scratch, columns: count, of: width)
     let right = scratch + (kernel.rows + 1) * width
+    let block = rightBlock(panel: panel, at: k)
     switch b {
-    case .rows(let b, let stride):
+    case .rows:
       Packing.rows(
-        right, width: width, b + k * stride + first, stride: stride, columns: count, depth: depth)
-    case .columns(let b, let stride):
+        right, width: width, block.start, stride: block.stride, columns: count, depth: depth)
+    case .columns:
       Packing.transposed(
-        right, width: width, b + first * stride + k, stride: stride, count: count, depth: depth)
+        right, width: width, block.start, stride: block.stride, count: count, depth: depth)
     }
     let start = k == 0 ? bias.map { edge.padded($0 + first) } : nil
     let tiles = kernel.tileCount(rows.count)

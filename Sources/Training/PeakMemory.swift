@@ -30,9 +30,6 @@ package enum PeakMemory {
 extension Communicator {
   /// Every rank's peak of resident memory in bytes, by rank; a collective call.
   package func peakMemory() throws -> [Int] {
-    let kibibytes = UInt64(PeakMemory.bytes / 1024)
-    return try gatherAll((0..<8).map { UInt8(truncatingIfNeeded: kibibytes >> (8 * $0)) }).map {
-      $0.reversed().reduce(0) { $0 << 8 | Int($1) } * 1024
-    }
+    try gatherAll([UInt64(PeakMemory.bytes)]).map { Int($0[0]) }
   }
 }

@@ -20,6 +20,8 @@ package final class Replica {
   /// Dense gradients by depth in this rank's part of the reduction tree; the first holds the sum.
   var gradients: [Arena]
   let optimizer = AdamW()
+  /// Of the layout, which is asked for them in every bucket of every step.
+  let decayRuns: [(range: Range<Int>, decays: Bool)]
   package let phases = PhaseClock()
 
   /// - Parameters:
@@ -34,6 +36,7 @@ package final class Replica {
     model = SequenceClassifier(configuration)
     pool = ThreadPool(threads: threads)
     let layout = model.layout
+    decayRuns = layout.decayRuns
     let arena = { (region: Int, count: Int) in
       node.map { Arena(base: $0.buffer(region), count: count, in: $0) } ?? Arena(count: count)
     }
@@ -45,6 +48,13 @@ package final class Replica {
     activations = Activations(configuration, isTraining: true, threads: threads)
   }
 
+  /// Whether every rank updates all parameters, rather than a share of them.
+  package static func updatesAll(
+    _ communicator: Communicator, exchange: TrainingOptions.Exchange
+  ) -> Bool {
+    communicator.size == 1 || exchange == .mpi
+  }
+
   /// Memory for the replicas of ranks that share a node; a collective call.
   ///
   /// - Returns: nil where the ranks do not exchange through it.
@@ -52,7 +62,7 @@ package final class Replica {
     _ configuration: ModelConfiguration, _ communicator: Communicator,
     exchange: TrainingOptions.Exchange
   ) throws(CollectiveError) -> NodeMemory? {
-    guard communicator.size > 1, exchange == .tree else { return nil }
+    guard !updatesAll(communicator, exchange: exchange) else { return nil }
     let layout = SequenceClassifier(configuration).layout
     return try NodeMemory.share([layout.dense.count, layout.count], communicator)
   }

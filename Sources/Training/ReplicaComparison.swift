@@ -48,17 +48,3 @@ func ranksOutsideMajority(_ digests: [UInt64]) -> [Int]? {
   }
   return digests.indices.filter { digests[$0] != majority }
 }
-
-extension Communicator {
-  /// Every rank's numbers, on every rank, by rank.
-  func gatherAll(_ numbers: [UInt64]) throws -> [[UInt64]] {
-    let bytes = numbers.flatMap { number in
-      (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
-    }
-    return try gatherAll(bytes).map { bytes in
-      stride(from: 0, to: bytes.count, by: 8).map { start in
-        (0..<8).reduce(0) { $0 | UInt64(bytes[start + $1]) << (8 * $1) }
-      }
-    }
-  }
-}

@@ -21,11 +21,12 @@ extension Replica {
   package func update(_ range: Range<Int>, _ step: UpdateStep) {
     let first = model.layout.dense.lowerBound
     let inLayout = first + range.lowerBound..<first + range.upperBound
-    for (run, decays) in model.layout.decayRuns(in: inLayout) {
-      let start = run.lowerBound
+    for (run, decays) in decayRuns where run.overlaps(inLayout) {
+      let part = run.clamped(to: inLayout)
+      let start = part.lowerBound
       optimizer.update(
         weights.base + start, means.base + start, squares.base + start, gradient + (start - first),
-        count: run.count, step: step.number, learningRate: step.learningRate,
+        count: part.count, step: step.number, learningRate: step.learningRate,
         weightDecay: decays ? step.weightDecay : 0, gradientScale: step.gradientScale, pool)
     }
   }

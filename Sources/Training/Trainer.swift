@@ -69,7 +69,7 @@ package final class Trainer {
       setup.configuration, communicator, exchange: trajectory.exchange)
     replica = Replica(
       setup.configuration, threads: threads,
-      updatesAll: communicator.size == 1 || trajectory.exchange == .mpi, node: node)
+      updatesAll: Replica.updatesAll(communicator, exchange: trajectory.exchange), node: node)
     step = try TrainingStep(
       setup.train, replica, trajectory, communicator, node: node, overlap: options.overlap)
     checkpointing = try communicator.agree { [setup, replica] in
