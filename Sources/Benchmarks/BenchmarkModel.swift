@@ -34,7 +34,7 @@ package struct BenchmarkModel {
   ///   - seed: of the random ones, and of a head that the folder does not have.
   ///   - progress: Called now and then, by this thread.
   package func load(
-    _ model: SequenceClassifier, into parameters: MutableFloats, seed: UInt64, _ pool: ThreadPool,
+    _ model: EncoderModel, into parameters: MutableFloats, seed: UInt64, _ pool: ThreadPool,
     progress: () -> Void = {}
   ) throws {
     if let folder {
@@ -63,7 +63,7 @@ package struct BenchmarkModel {
   package func folder(in scratch: ScratchFolder, _ pool: ThreadPool) throws -> String {
     if let folder { return folder }
     let path = scratch.path + "/model"
-    let model = SequenceClassifier(configuration)
+    let model = EncoderModel(configuration)
     let parameters = Arena(count: model.layout.count)
     try load(model, into: parameters.base, seed: 42, pool)
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

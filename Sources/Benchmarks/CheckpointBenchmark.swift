@@ -143,7 +143,7 @@ package final class CheckpointBenchmark {
   }
 
   private func secondsOfLoading(_ path: String) throws -> Double {
-    let model = SequenceClassifier(try ModelConfiguration(modelFolder: path))
+    let model = EncoderModel(try ModelConfiguration(modelFolder: path))
     let arenas = (0..<3).map { _ in Arena(count: model.layout.count) }
     defer { withExtendedLifetime(arenas) {} }
     return try secondsOf {

@@ -24,7 +24,7 @@ package struct StepFloor: Sendable, Equatable {
     let layers = configuration.layerCount
     let linear = 6 * (tokens * layers * layerWeights + lengths.count * headWeights)
     floatingPointOperations = Double(linear + 12 * hidden * layers * squares)
-    let all = SequenceClassifier(configuration).layout.count
+    let all = EncoderModel(configuration).layout.count
     touchedParameters = Double(all - (configuration.vocabularySize - distinctTokens) * hidden)
     // The norm reads the gradient; AdamW reads four numbers and writes three.
     optimizerBytes = 32 * touchedParameters

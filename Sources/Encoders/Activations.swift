@@ -5,95 +5,55 @@ import Kernels
 /// One arena holds everything; it grows when a batch needs more than any before it, and a step
 /// within the capacity allocates nothing.
 package final class Activations {
-  package let configuration: ModelConfiguration
   package let isTraining: Bool
-  private let threads: Int
+  let encoder: any EncoderState
+  let head: any HeadState
   private var capacity = Capacity()
   private var arena = Arena(count: 0)
-  private(set) var buffers: ActivationBuffers
-  /// Which tokens of a batch have which position, and which type.
-  let positionTokens: RowTokens
-  let typeTokens: RowTokens
 
   /// - Parameters:
   ///   - isTraining: Whether a backward pass will follow; without one, memory is that of one layer.
   ///   - threads: Of the pool that the passes will run on.
-  package init(_ configuration: ModelConfiguration, isTraining: Bool, threads: Int) {
-    self.configuration = configuration
+  package init(_ model: EncoderModel, isTraining: Bool, threads: Int) {
     self.isTraining = isTraining
-    self.threads = threads
-    positionTokens = RowTokens(tableRows: configuration.maxPositions)
-    typeTokens = RowTokens(tableRows: configuration.typeVocabularySize)
-    var cursor = ArenaCursor(base: arena.base)
-    buffers = ActivationBuffers(
-      &cursor, Capacity(), configuration, isTraining: isTraining, threads: threads)
+    encoder = model.encoder.makeState(isTraining: isTraining, threads: threads)
+    head = model.head.makeState()
+    take(from: arena)
   }
-
-  /// [S, L]
-  package var logits: MutableFloats { buffers.logits }
-  /// [S, L]: the caller's, between the passes.
-  package var logitsGradient: MutableFloats { buffers.logitsGradient }
 
   /// The last layer's output [T, H] of the batch that went forward last.
-  package var lastHiddenState: Floats {
-    Floats(buffers.layers.last.map(\.output) ?? buffers.embedded)
-  }
+  package var lastHiddenState: Floats { encoder.hiddenStates }
 
   /// Floats that a batch of `sequences` sequences of `length` tokens takes.
   package static func floatCount(
-    _ configuration: ModelConfiguration, sequences: Int, length: Int, isTraining: Bool,
-    threads: Int
+    _ model: EncoderModel, sequences: Int, length: Int, isTraining: Bool, threads: Int
   ) -> Int {
-    let capacity = Capacity(
-      tokens: sequences * length, sequences: sequences, longest: length,
-      probabilities: configuration.headCount * sequences * length * length)
-    return measure(capacity, configuration, isTraining: isTraining, threads: threads)
+    Activations(model, isTraining: isTraining, threads: threads).measure(
+      Capacity(
+        tokens: sequences * length, sequences: sequences, longest: length,
+        squares: sequences * length * length))
   }
 
   /// Makes room for a batch.
   func reserve(_ batch: PackedBatch) {
-    let needed = Capacity(
-      tokens: batch.tokenCount, sequences: batch.sequenceCount, longest: batch.longest,
-      probabilities: batch.cumulativeLengths.withUnsafeBufferPointer {
-        Attention.probabilityCount(cumulativeLengths: $0, heads: configuration.headCount)
-      })
+    let needed = batch.capacity
     guard !capacity.holds(needed) else { return }
     capacity = capacity.grown(toHold: needed)
-    arena = Arena(
-      count: Self.measure(capacity, configuration, isTraining: isTraining, threads: threads))
+    arena = Arena(count: measure(capacity))
+    take(from: arena)
+  }
+
+  private func take(from arena: Arena) {
     var cursor = ArenaCursor(base: arena.base)
-    buffers = ActivationBuffers(
-      &cursor, capacity, configuration, isTraining: isTraining, threads: threads)
+    encoder.take(&cursor, capacity)
+    head.take(&cursor, capacity)
   }
 
-  private static func measure(
-    _ capacity: Capacity, _ configuration: ModelConfiguration, isTraining: Bool, threads: Int
-  ) -> Int {
+  /// Floats that the buffers take; they must be taken anew after it.
+  private func measure(_ capacity: Capacity) -> Int {
     var cursor = ArenaCursor(base: nil)
-    _ = ActivationBuffers(
-      &cursor, capacity, configuration, isTraining: isTraining, threads: threads)
+    encoder.take(&cursor, capacity)
+    head.take(&cursor, capacity)
     return cursor.used
-  }
-}
-
-/// How large a batch the buffers take.
-struct Capacity {
-  var tokens = 0
-  var sequences = 0
-  var longest = 0
-  var probabilities = 0
-
-  func holds(_ other: Capacity) -> Bool {
-    tokens >= other.tokens && sequences >= other.sequences && longest >= other.longest
-      && probabilities >= other.probabilities
-  }
-
-  /// A fifth more than needed of what grows, so that a slowly rising batch size settles soon.
-  func grown(toHold other: Capacity) -> Capacity {
-    func grow(_ have: Int, _ need: Int) -> Int { have >= need ? have : need + need / 5 }
-    return Capacity(
-      tokens: grow(tokens, other.tokens), sequences: grow(sequences, other.sequences),
-      longest: grow(longest, other.longest),
-      probabilities: grow(probabilities, other.probabilities))
   }
 }

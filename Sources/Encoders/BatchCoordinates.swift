@@ -16,11 +16,13 @@ final class BatchCoordinates: @unchecked Sendable {
   let sequenceRows: UnsafePointer<UInt32>
   /// [S]: index of each sequence's first token
   let firstTokens: UnsafePointer<Int32>
+  /// The tokens whose words were hidden; nil for none.
+  let masked: MaskedTokens?
 
   // Nothing changes after init, which is what makes sharing between threads safe.
   init(
     inputIDs: [Int32], typeIDs: [UInt8]?, cumulativeLengths: [Int32], rows: [UInt32],
-    tokenRows: [UInt32], positions: [UInt32]
+    tokenRows: [UInt32], positions: [UInt32], masked: [Int32]
   ) {
     self.inputIDs = copy(inputIDs)
     self.typeIDs = typeIDs.map(copy)
@@ -29,6 +31,8 @@ final class BatchCoordinates: @unchecked Sendable {
     sequenceRows = copy(rows)
     firstTokens = copy(Array(cumulativeLengths.dropLast()))
     tokens = TokenCoordinates(rows: copy(tokenRows), positions: copy(positions))
+    self.masked =
+      masked.isEmpty ? nil : MaskedTokens(tokens: copy(masked), count: masked.count)
   }
 
   deinit {
@@ -39,7 +43,18 @@ final class BatchCoordinates: @unchecked Sendable {
     firstTokens.deallocate()
     tokens.rows.deallocate()
     tokens.positions.deallocate()
+    masked?.tokens.deallocate()
   }
+}
+
+/// Tokens of a batch whose words a head predicts.
+///
+/// M tokens.
+struct MaskedTokens {
+  /// [M] In rising order.
+  let tokens: UnsafePointer<Int32>
+  /// M
+  let count: Int
 }
 
 private func copy<Element: BitwiseCopyable>(_ values: [Element]) -> UnsafePointer<Element> {

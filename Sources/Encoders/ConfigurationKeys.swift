@@ -66,6 +66,34 @@ struct ConfigurationKeys {
     }
   }
 
+  /// What the model in the folder was made for, by its class and problem type; multi-label
+  /// classification for a bare encoder.
+  ///
+  /// A classifier whose problem type is null is taken for what Hugging Face's pipeline takes it: with one
+  /// label regression, with several one of them.
+  func task(_ architecture: Architecture, labels: Int) throws -> Task {
+    var className = architecture.className + Task.multiLabel.classSuffix
+    if case .array(let names)? = object["architectures"], case .string(let name)? = names.first {
+      className = name
+    }
+    for task in Task.allCases where !task.isOfSequences {
+      if className.hasSuffix(task.classSuffix) { return task }
+    }
+    guard let type = try optionalString("problem_type") else {
+      let isClassifier =
+        object["architectures"] != nil && className.hasSuffix(Task.multiClass.classSuffix)
+      return !isClassifier ? .multiLabel : labels == 1 ? .regression : .multiClass
+    }
+    let sequenceTasks = Task.allCases.filter(\.isOfSequences)
+    guard let task = sequenceTasks.first(where: { $0.problemType == type }) else {
+      throw wrong(
+        "problem_type",
+        expected: sequenceTasks.compactMap(\.problemType).joined(separator: ", ") + " or null",
+        remedy: "correct the key")
+    }
+    return task
+  }
+
   /// Label names by index: id2label's, or LABEL_0.. for num_labels, or Hugging Face's default of 2.
   func labelNames() throws -> [String] {
     guard let value = object["id2label"], value != .null else {

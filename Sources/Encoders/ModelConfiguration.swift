@@ -6,17 +6,30 @@ import Manifests
   import Foundation
 #endif
 
-/// A BERT encoder and its classification head, as config.json describes them.
+/// An encoder and its head, as config.json describes them.
 ///
-/// Keys and defaults are those of Hugging Face transformers' `BertConfig`. Keys that lockstep does
-/// not read are kept and written back.
+/// Keys and defaults are those of Hugging Face transformers. Keys that lockstep does not read are kept
+/// and written back.
 package struct ModelConfiguration: Sendable, Equatable {
+  /// Which vector of a row its head reads.
+  package enum Pooling: String, Sendable, CaseIterable {
+    /// That of the first token.
+    case first = "cls"
+    /// The mean over the tokens.
+    case mean
+  }
+
+  package let architecture: Architecture
+  package var task: Task
   package var vocabularySize: Int
   package var hiddenSize: Int
   package var layerCount: Int
   package var headCount: Int
   package var intermediateSize: Int
+  /// Rows of the position table.
   package var maxPositions: Int
+  /// The row of a sequence's first token in it.
+  var positionOffset = 0
   /// Rows of the token type table; 0 where the model has none.
   package var typeVocabularySize: Int
   package var layerNormEpsilon: Float
@@ -24,19 +37,34 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var attentionDropout: Float
   /// Dropout before the classifier; `hiddenDropout` where config.json says null.
   package var classifierDropout: Float
+  /// Dropout before the head of question answering.
+  var answerDropout: Float = 0
   /// Standard deviation of newly initialised weights.
   package var initializerRange: Float
   /// Names of the labels in the order of the logits.
   package var labelNames: [String]
-  /// `multi_label_classification`, or nil where config.json does not say.
-  package var problemType: String?
+  package var pooling = Pooling.first
+  /// [L] What each label's positive term of the loss is multiplied by; nil: 1. Not in config.json.
+  package var positiveWeights: [Float]?
+  /// What only this architecture has.
+  let particulars: Particulars
 
   private var source: [String: JSONValue]
 
+  /// What the encoder's tensor names begin with where there is a head.
+  package var encoderPrefix: String { architecture.prefix }
   package var headWidth: Int { hiddenSize / headCount }
+  /// The longest row that the model takes, in tokens.
+  package var maxTokens: Int { maxPositions - positionOffset }
+  /// Whether tokens get a vector for where they stand, beside what attention knows of it.
+  var hasPositionTable: Bool { true }
+  /// Whether the word table is also the weight of the layer that predicts words.
+  var tiesWordTable: Bool { task == .pretraining }
 
   /// Far above any real configuration: 65,536 labels of 100 bytes, named twice.
   private static let byteLimit = 16 << 20
+  /// The key of `pooling`, of which transformers knows nothing.
+  private static let poolingKey = "lockstep_pooling"
 
   /// Reads `folder/config.json`, which must be a file of the folder itself.
   ///
@@ -61,37 +89,62 @@ package struct ModelConfiguration: Sendable, Equatable {
     let object = try Self.object(data, path)
     let keys = ConfigurationKeys(object: object, path: path)
     let modelType = try keys.string("model_type")
-    guard modelType == "bert" else {
-      throw keys.wrong("model_type", expected: "\"bert\"", remedy: "use a BERT model")
+    guard let architecture = Architecture.named(modelType) else {
+      throw keys.wrong(
+        "model_type",
+        expected: Architecture.all.map { "\"\($0.modelType)\"" }.joined(separator: ", "),
+        remedy: "use a model of one of these kinds")
     }
-    try keys.require("hidden_act", oneOf: [.string("gelu")], default: .string("gelu"))
-    try keys.require(
-      "position_embedding_type", oneOf: [.string("absolute"), .null], default: .null)
-    try keys.require("is_decoder", oneOf: [.bool(false)], default: .bool(false))
+    let names = architecture.keys
+    try keys.require(names.activation, oneOf: [.string("gelu")], default: .string("gelu"))
+    self.architecture = architecture
+    particulars = try architecture.readParticulars(keys)
     source = object
-    vocabularySize = try keys.size("vocab_size", maximum: 1 << 24)
-    hiddenSize = try keys.size("hidden_size")
-    layerCount = try keys.size("num_hidden_layers", maximum: 1 << 10)
-    headCount = try keys.size("num_attention_heads")
-    intermediateSize = try keys.size("intermediate_size")
+    vocabularySize =
+      try names.hasVocabulary ? keys.size("vocab_size", maximum: 1 << 24) : Self.codePoints
+    hiddenSize = try keys.size(names.hiddenSize)
+    layerCount = try keys.size(names.layerCount, maximum: 1 << 10)
+    headCount = try keys.size(names.headCount)
+    intermediateSize = try keys.size(names.intermediateSize)
     maxPositions = try keys.size("max_position_embeddings", maximum: 1 << 20)
-    typeVocabularySize = try keys.size("type_vocab_size", default: 2, minimum: 0)
-    layerNormEpsilon = Float(try keys.number("layer_norm_eps", default: 1e-12, in: 0...1))
-    let dropout = try keys.number("hidden_dropout_prob", default: 0.1, in: 0...0.999)
+    positionOffset = try architecture.positionOffset(keys)
+    typeVocabularySize =
+      try names.hasTypes
+      ? keys.size("type_vocab_size", default: architecture.typeVocabularySize, minimum: 0) : 0
+    layerNormEpsilon = Float(
+      try keys.number("layer_norm_eps", default: architecture.layerNormEpsilon, in: 0...1))
+    let dropout = try keys.number(names.hiddenDropout, default: 0.1, in: 0...0.999)
     hiddenDropout = Float(dropout)
-    attentionDropout = Float(
-      try keys.number("attention_probs_dropout_prob", default: 0.1, in: 0...0.999))
+    attentionDropout = Float(try keys.number(names.attentionDropout, default: 0.1, in: 0...0.999))
     classifierDropout = Float(
-      try keys.number("classifier_dropout", default: dropout, in: 0...0.999))
+      try names.classifierDropout.map { try keys.number($0, default: dropout, in: 0...0.999) }
+        ?? dropout)
+    answerDropout = Float(
+      try names.answerDropout.map { try keys.number($0, default: dropout, in: 0...0.999) } ?? 0)
     initializerRange = Float(try keys.number("initializer_range", default: 0.02, in: 0...100))
     labelNames = try keys.labelNames()
-    problemType = try keys.optionalString("problem_type")
+    task = try keys.task(architecture, labels: labelNames.count)
+    if task == .questionAnswering { labelNames = [] }
+    if let name = try keys.optionalString(Self.poolingKey) {
+      guard let pooling = Pooling(rawValue: name) else {
+        throw keys.wrong(Self.poolingKey, expected: "cls or mean", remedy: "correct the key")
+      }
+      self.pooling = pooling
+    }
     guard hiddenSize % headCount == 0 else {
       throw keys.wrong(
-        "hidden_size", expected: "a multiple of num_attention_heads (\(headCount))",
+        names.hiddenSize, expected: "a multiple of \(names.headCount) (\(headCount))",
+        remedy: "fetch the file again")
+    }
+    guard maxTokens > 0 else {
+      throw keys.wrong(
+        "max_position_embeddings", expected: "more than the \(positionOffset) rows for padding",
         remedy: "fetch the file again")
     }
   }
+
+  /// Unicode's, where a model has no vocabulary.
+  private static let codePoints = 0x110000
 
   /// Strict about what Foundation's decoder lets pass: a key twice, deep nesting, strings that take
   /// minutes to compare.
@@ -110,11 +163,14 @@ package struct ModelConfiguration: Sendable, Equatable {
     }
   }
 
-  /// A configuration without a file, of a named size or in a test.
+  /// BERT's configuration without a file, of a named size or in a test.
   package init(
     vocabularySize: Int, hiddenSize: Int, layerCount: Int, headCount: Int, intermediateSize: Int,
     maxPositions: Int = 512, labelNames: [String]
   ) {
+    architecture = .bert
+    task = .multiLabel
+    particulars = .none
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.layerCount = layerCount
@@ -128,7 +184,6 @@ package struct ModelConfiguration: Sendable, Equatable {
     classifierDropout = 0.1
     initializerRange = 0.02
     self.labelNames = labelNames
-    problemType = nil
     source = [:]
   }
 
@@ -137,32 +192,35 @@ package struct ModelConfiguration: Sendable, Equatable {
     hiddenDropout = probability
     attentionDropout = probability
     classifierDropout = probability
+    answerDropout = probability
   }
 
-  /// config.json of a fine-tuned sequence classifier, its keys sorted: the same configuration gives
-  /// the same bytes.
+  /// config.json, its keys sorted: the same configuration gives the same bytes.
   package func json() throws -> Data {
     var object = source
-    object["model_type"] = .string("bert")
-    object["architectures"] = .array([.string("BertForSequenceClassification")])
-    object["vocab_size"] = .integer(vocabularySize)
-    object["hidden_size"] = .integer(hiddenSize)
-    object["num_hidden_layers"] = .integer(layerCount)
-    object["num_attention_heads"] = .integer(headCount)
-    object["intermediate_size"] = .integer(intermediateSize)
+    let names = architecture.keys
+    object["model_type"] = .string(architecture.modelType)
+    object["architectures"] = .array([.string(architecture.className + task.classSuffix)])
+    if names.hasVocabulary { object["vocab_size"] = .integer(vocabularySize) }
+    object[names.hiddenSize] = .integer(hiddenSize)
+    object[names.layerCount] = .integer(layerCount)
+    object[names.headCount] = .integer(headCount)
+    object[names.intermediateSize] = .integer(intermediateSize)
     object["max_position_embeddings"] = .integer(maxPositions)
-    object["type_vocab_size"] = .integer(typeVocabularySize)
+    if names.hasTypes { object["type_vocab_size"] = .integer(typeVocabularySize) }
     object["layer_norm_eps"] = .number(shortest(layerNormEpsilon))
-    object["hidden_dropout_prob"] = .number(shortest(hiddenDropout))
-    object["attention_probs_dropout_prob"] = .number(shortest(attentionDropout))
-    object["classifier_dropout"] = .number(shortest(classifierDropout))
+    object[names.hiddenDropout] = .number(shortest(hiddenDropout))
+    object[names.attentionDropout] = .number(shortest(attentionDropout))
+    if let key = names.classifierDropout { object[key] = .number(shortest(classifierDropout)) }
+    if let key = names.answerDropout { object[key] = .number(shortest(answerDropout)) }
     object["initializer_range"] = .number(shortest(initializerRange))
-    object["hidden_act"] = .string("gelu")
-    object["problem_type"] = problemType.map(JSONValue.string) ?? .null
+    object[names.activation] = .string("gelu")
+    object["problem_type"] = task.problemType.map(JSONValue.string) ?? .null
+    object[Self.poolingKey] = pooling == .first ? nil : .string(pooling.rawValue)
     let indexed = labelNames.enumerated()
-    object["id2label"] = .object(
+    object["id2label"] = labelNames.isEmpty ? nil : .object(
       Dictionary(uniqueKeysWithValues: indexed.map { ("\($0)", .string($1)) }))
-    object["label2id"] = .object(
+    object["label2id"] = labelNames.isEmpty ? nil : .object(
       Dictionary(indexed.map { ($1, .integer($0)) }, uniquingKeysWith: { first, _ in first }))
     object["num_labels"] = nil  // Hugging Face derives it from id2label.
     object["torch_dtype"] = nil

@@ -20,15 +20,14 @@ package struct PackedBatch: Sendable {
 
   package var tokenCount: Int { inputIDs.count }
   package var sequenceCount: Int { rows.count }
-  package var longest: Int {
-    zip(cumulativeLengths, cumulativeLengths.dropFirst()).map { Int($1 - $0) }.max() ?? 0
-  }
 
-  /// - Parameter parts: The micro-batches, by sequences; nil for one.
+  /// - Parameters:
+  ///   - parts: The micro-batches, by sequences; nil for one.
+  ///   - masked: The tokens whose words are to be predicted, in rising order.
   /// - Precondition: The counts agree and `cumulativeLengths` rises from 0 to T.
   package init(
     inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32],
-    parts: Parts? = nil
+    parts: Parts? = nil, masked: [Int32] = []
   ) {
     precondition(cumulativeLengths.count == rows.count + 1, "one more bound than sequences")
     precondition(Int(cumulativeLengths[rows.count]) == inputIDs.count, "the last bound is T")
@@ -54,7 +53,15 @@ package struct PackedBatch: Sendable {
     }
     coordinates = BatchCoordinates(
       inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows,
-      tokenRows: tokenRows, positions: positions)
+      tokenRows: tokenRows, positions: positions, masked: masked)
+  }
+
+  /// What buffers must hold for it.
+  var capacity: Capacity {
+    let lengths = zip(cumulativeLengths, cumulativeLengths.dropFirst()).map { Int($1 - $0) }
+    return Capacity(
+      tokens: tokenCount, sequences: sequenceCount, longest: lengths.max() ?? 0,
+      squares: lengths.reduce(0) { $0 + $1 * $1 }, masked: coordinates.masked?.count ?? 0)
   }
 
   /// Refuses what the tables of the model do not hold.
@@ -63,11 +70,11 @@ package struct PackedBatch: Sendable {
   package func check(against configuration: ModelConfiguration) throws {
     for sequence in rows.indices {
       let tokens = Int(cumulativeLengths[sequence])..<Int(cumulativeLengths[sequence + 1])
-      guard !tokens.isEmpty, tokens.count <= configuration.maxPositions else {
+      guard !tokens.isEmpty, tokens.count <= configuration.maxTokens else {
         throw EncoderError(
-          "row \(rows[sequence])", expected: "1 to \(configuration.maxPositions) tokens",
+          "row \(rows[sequence])", expected: "1 to \(configuration.maxTokens) tokens",
           found: "\(tokens.count)",
-          remedy: "cut the shards with a --max-length of at most \(configuration.maxPositions)")
+          remedy: "cut the shards with a --max-length of at most \(configuration.maxTokens)")
       }
       for token in tokens
       where inputIDs[token] < 0 || Int(inputIDs[token]) >= configuration.vocabularySize {

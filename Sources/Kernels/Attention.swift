@@ -32,11 +32,12 @@ package enum Attention {
   /// - Parameters:
   ///   - cumulativeLengths: [S+1] where each sequence starts, and T; from 0, never falling.
   ///   - sequenceRows: [S] rows in the dataset, which key the dropout.
+  ///   - bias: Added to the scores before the softmax.
   package static func forward(
     _ context: MutableFloats, _ probabilities: MutableFloats, _ qkv: Floats,
     _ scratch: MutableFloats, cumulativeLengths: UnsafeBufferPointer<Int32>,
-    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int, _ key: DropoutKey,
-    _ pool: ThreadPool
+    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int, bias: DistanceBias? = nil,
+    _ key: DropoutKey, _ pool: ThreadPool
   ) {
     let scale = 1 / Float(D).squareRoot()
     eachHead(cumulativeLengths, sequenceRows, scratch, heads: N, headWidth: D, pool) { head in
@@ -45,7 +46,14 @@ package enum Attention {
       let q = qkv + head.start * 3 * H + head.number * D
       let (k, v) = (q + H, q + 2 * H)
       head.productTransposed(p, q, 3 * H, k, 3 * H, width: D)
-      for i in 0..<n { Softmax.row(p + i * n, count: n, scale: scale) }
+      for i in 0..<n {
+        if let bias {
+          bias.add(to: p + i * n, scale: scale, row: i, count: n, head: head.number)
+          Softmax.row(p + i * n, count: n, scale: 1)
+        } else {
+          Softmax.row(p + i * n, count: n, scale: scale)
+        }
+      }
       let kept = head.dropped(p, key)
       let c = context + head.start * H + head.number * D
       head.product(c, H, kept, row: n, depth: 1, v, 3 * H, width: D)
@@ -53,11 +61,13 @@ package enum Attention {
   }
 
   /// dqkv [T,3H], the gradient of `forward` at qkv, from dcontext [T,H]; overwritten.
+  ///
+  /// - Parameter dbias: Overwritten with the gradients of a bias that `forward` added.
   package static func backward(
     _ dqkv: MutableFloats, _ dcontext: Floats, _ probabilities: Floats, _ qkv: Floats,
     _ scratch: MutableFloats, cumulativeLengths: UnsafeBufferPointer<Int32>,
-    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int, _ key: DropoutKey,
-    _ pool: ThreadPool
+    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int,
+    dbias: DistanceBiasGradient? = nil, _ key: DropoutKey, _ pool: ThreadPool
   ) {
     let scale = 1 / Float(D).squareRoot()
     eachHead(cumulativeLengths, sequenceRows, scratch, heads: N, headWidth: D, pool) { head in
@@ -76,8 +86,9 @@ package enum Attention {
       // kept = softmax(scale * scores) * mask
       for i in 0..<n {
         Softmax.rowBackward(
-          ds + i * n, p + i * n, kept: kept + i * n, count: n, scale: scale)
+          ds + i * n, p + i * n, kept: kept + i * n, count: n, scale: dbias == nil ? scale : 1)
       }
+      dbias?.sum(ds, scale: scale, count: n, start: head.start, head: head.number)
       // scores = q · kᵀ
       head.product(dq, 3 * H, ds, row: n, depth: 1, k, 3 * H, width: D)
       head.product(dk, 3 * H, ds, row: 1, depth: n, q, 3 * H, width: D)

@@ -7,10 +7,10 @@
 package enum Embedding {
   /// y [T,H] = word[ids[t]] + position[positions[t]] + type[typeIDs[t]], overwritten.
   ///
-  /// Tables are [rows, H]. Without typeIDs every token is of type 0; without a type table nothing is
+  /// Tables are [rows, H]. Without typeIDs every token is of type 0; of a table that is nil nothing is
   /// added. Indices are not checked: the caller has validated them against the tables.
   package static func forward(
-    _ y: MutableFloats, word: Floats, position: Floats, type: Floats?,
+    _ y: MutableFloats, word: Floats, position: Floats?, type: Floats?,
     ids: UnsafePointer<Int32>, positions: UnsafePointer<UInt32>, typeIDs: UnsafePointer<UInt8>?,
     rows T: Int, width H: Int, _ pool: ThreadPool
   ) {
@@ -18,18 +18,14 @@ package enum Embedding {
       for t in tokens {
         let y = y + t * H
         let word = word + Int(ids[t]) * H
-        let position = position + Int(positions[t]) * H
-        if let type {
-          let type = type + Int(typeIDs?[t] ?? 0) * H
+        let position = position.map { $0 + Int(positions[t]) * H }
+        let type = type.map { $0 + Int(typeIDs?[t] ?? 0) * H }
+        eachVector(H) { c, lanes in
+          var sum = load(word, c, lanes)
           // Hugging Face adds the types to the words first.
-          eachVector(H) { c, lanes in
-            let sum = load(word, c, lanes) + load(type, c, lanes)
-            store(sum + load(position, c, lanes), y, c, lanes)
-          }
-        } else {
-          eachVector(H) { c, lanes in
-            store(load(word, c, lanes) + load(position, c, lanes), y, c, lanes)
-          }
+          if let type { sum += load(type, c, lanes) }
+          if let position { sum += load(position, c, lanes) }
+          store(sum, y, c, lanes)
         }
       }
     }

@@ -19,4 +19,14 @@ package enum Gather {
   ) {
     for s in 0..<S { (dx + Int(index[s]) * H).update(from: dy + s * H, count: H) }
   }
+
+  /// dx[index[s]] += dy [S,H] in dx [T,H]. Indices may be equal: rows are added in their order.
+  package static func accumulate(
+    _ dx: MutableFloats, _ dy: Floats, index: UnsafePointer<Int32>, rows S: Int, width H: Int
+  ) {
+    for s in 0..<S {
+      let (dx, dy) = (dx + Int(index[s]) * H, dy + s * H)
+      eachVector(H) { c, lanes in store(load(dx, c, lanes) + load(dy, c, lanes), dx, c, lanes) }
+    }
+  }
 }

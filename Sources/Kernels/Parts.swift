@@ -4,7 +4,9 @@
 /// A kernel that sums over rows sums each part by itself and then the parts in the tree, so a rank
 /// that has several parts goes through them at once, and gets the bits that several ranks with one
 /// part each get.
-package struct Parts: Sendable, Equatable {
+///
+/// A collection of its V parts, each a range of rows.
+package struct Parts: Sendable, Equatable, RandomAccessCollection {
   /// [V+1] Part p is rows `bounds[p]..<bounds[p + 1]`, which may be none.
   private let bounds: [Int]
 
@@ -23,8 +25,8 @@ package struct Parts: Sendable, Equatable {
   /// - Parameter bound: Gives the new bound for an old one; rises.
   package func scaled(_ bound: (Int) -> Int) -> Parts { Parts(bounds: bounds.map(bound)) }
 
-  /// V
-  package var count: Int { bounds.count - 1 }
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { bounds.count - 1 }
   /// All rows of all parts.
   package var rows: Int { bounds[bounds.count - 1] }
   package subscript(part: Int) -> Range<Int> { bounds[part]..<bounds[part + 1] }

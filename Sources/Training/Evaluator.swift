@@ -6,7 +6,7 @@ import Shards
 ///
 /// S sequences, L labels.
 package final class Evaluator {
-  private let model: SequenceClassifier
+  private let model: EncoderModel
   private let parameters: Arena
   private let activations: Activations
   private let pool: ThreadPool
@@ -20,14 +20,14 @@ package final class Evaluator {
   ///   - parameters: `model.layout.count` floats, read only.
   ///   - layerDone: Called after every layer of every batch.
   package init(
-    model: SequenceClassifier, parameters: Arena, pool: ThreadPool,
+    model: EncoderModel, parameters: Arena, pool: ThreadPool,
     layerDone: @escaping () -> Void = {}
   ) {
     self.model = model
     self.parameters = parameters
     self.pool = pool
     self.layerDone = layerDone
-    activations = Activations(model.configuration, isTraining: false, threads: pool.threads)
+    activations = Activations(model, isTraining: false, threads: pool.threads)
   }
 
   /// Logits [S, L], row-major.
@@ -36,8 +36,9 @@ package final class Evaluator {
   package func logits(_ batch: PackedBatch) throws -> [Float] {
     try batch.check(against: model.configuration)
     model.forward(batch, parameters.base, activations, dropout: nil, pool, progress: layerDone)
-    let count = batch.sequenceCount * model.configuration.labelNames.count
-    let logits = Array(UnsafeBufferPointer(start: activations.logits, count: count))
+    let named = model.logits(batch, activations, pool)[0]
+    let logits = Array(
+      UnsafeBufferPointer(start: named.values, count: named.rows * named.columns))
     if let bad = logits.firstIndex(where: { !$0.isFinite }) {
       let row = batch.rows[bad / model.configuration.labelNames.count]
       throw TrainingError(
@@ -72,7 +73,7 @@ package final class Evaluator {
       let end = min(start + Self.batchSize, rows.upperBound)
       let part = try labelledBatch(data.read(Array(start..<end)))
       outputs.logits += try logits(part.batch)
-      outputs.labels += part.labels
+      if case .multiLabel(let labels) = part.targets { outputs.labels += labels }
       try progress(end - rows.lowerBound)
     }
     return outputs
@@ -94,5 +95,5 @@ package func labelledBatch(_ rows: RowBatch, parts: Parts? = nil) -> Replica.Lab
     batch: PackedBatch(
       inputIDs: rows.inputIDs, typeIDs: rows.typeIDs, cumulativeLengths: rows.cumulativeLengths,
       rows: rows.rows, parts: parts),
-    labels: rows.labels)
+    targets: .multiLabel(rows.labels))
 }

@@ -16,7 +16,7 @@ package struct ModelSummary: Encodable, Sendable {
   package let labels: [String]
   package let problemType: String?
   package let parameters: Int
-  /// Embeddings, encoder, pooler, classifier.
+  /// Embeddings, encoder, head.
   package let parts: [Part]
   /// Float32 weights.
   package let weightBytes: Int
@@ -42,7 +42,8 @@ package struct ModelSummary: Encodable, Sendable {
   }
 
   package init(_ configuration: ModelConfiguration) {
-    let layout = SequenceClassifier(configuration).layout
+    let model = EncoderModel(configuration)
+    let layout = model.layout
     layers = configuration.layerCount
     hiddenSize = configuration.hiddenSize
     heads = configuration.headCount
@@ -50,25 +51,23 @@ package struct ModelSummary: Encodable, Sendable {
     vocabularySize = configuration.vocabularySize
     maxPositions = configuration.maxPositions
     labels = configuration.labelNames
-    problemType = configuration.problemType
+    problemType = configuration.task.problemType
     parameters = layout.count
-    let prefixes = [
-      ("embeddings", "bert.embeddings."), ("encoder", "bert.encoder."), ("pooler", "bert.pooler."),
-      ("classifier", "classifier."),
-    ]
-    parts = prefixes.map { name, prefix in
-      Part(
-        name: name,
-        parameters: layout.parameters.filter { $0.name.hasPrefix(prefix) }
-          .reduce(0) { $0 + $1.count })
+    func count(_ isOfPart: (Parameter.Place) -> Bool) -> Int {
+      layout.parameters.filter { isOfPart($0.place) }.reduce(0) { $0 + $1.count }
     }
+    parts = [
+      Part(name: "embeddings", parameters: count { $0 == .embeddings }),
+      Part(name: "encoder", parameters: count { $0 != .embeddings && $0 != .head }),
+      Part(name: "head", parameters: count { $0 == .head }),
+    ]
     let float = MemoryLayout<Float>.size
     weightBytes = layout.count * float
     trainingBytes = (3 * layout.count + layout.dense.count) * float
     activationBytes =
       float
       * Activations.floatCount(
-        configuration, sequences: 8, length: Self.tokensPerRow, isTraining: true, threads: 1)
+        model, sequences: 8, length: Self.tokensPerRow, isTraining: true, threads: 1)
   }
 }
 

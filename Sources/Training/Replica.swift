@@ -10,7 +10,7 @@ import Kernels
 ///
 /// V micro-batches a step; S sequences, L labels.
 package final class Replica {
-  package let model: SequenceClassifier
+  package let model: EncoderModel
   package let pool: ThreadPool
   let weights: Arena
   let means: Arena
@@ -33,7 +33,7 @@ package final class Replica {
     _ configuration: ModelConfiguration, threads: Int, updatesAll: Bool = true,
     node: NodeMemory? = nil
   ) {
-    model = SequenceClassifier(configuration)
+    model = EncoderModel(configuration)
     pool = ThreadPool(threads: threads)
     let layout = model.layout
     decayRuns = layout.decayRuns
@@ -45,7 +45,7 @@ package final class Replica {
     means = Arena(count: layout.count, pages: updatesAll ? .huge : .small)
     squares = Arena(count: layout.count, pages: updatesAll ? .huge : .small)
     words = WordRows(optimizer, layout, weights, means, squares)
-    activations = Activations(configuration, isTraining: true, threads: threads)
+    activations = Activations(model, isTraining: true, threads: threads)
   }
 
   /// Whether every rank updates all parameters, rather than a share of them.
@@ -63,7 +63,7 @@ package final class Replica {
     exchange: TrainingOptions.Exchange
   ) throws(CollectiveError) -> NodeMemory? {
     guard !updatesAll(communicator, exchange: exchange) else { return nil }
-    let layout = SequenceClassifier(configuration).layout
+    let layout = EncoderModel(configuration).layout
     return try NodeMemory.share([layout.dense.count, layout.count], communicator)
   }
 

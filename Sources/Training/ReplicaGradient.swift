@@ -6,12 +6,11 @@ extension Replica {
   /// Rows of a micro-batch, or several, and what is known about them.
   package struct LabelledBatch {
     package let batch: PackedBatch
-    /// [S, L]
-    package let labels: [Float]
+    package let targets: Targets
 
-    package init(batch: PackedBatch, labels: [Float]) {
+    package init(batch: PackedBatch, targets: Targets) {
       self.batch = batch
-      self.labels = labels
+      self.targets = targets
     }
   }
 
@@ -20,6 +19,8 @@ extension Replica {
   package var gradient: MutableFloats { gradients[0].base }
   /// [U] The words of the global batch in rising order.
   package var touchedWords: UnsafeBufferPointer<Int32> { words.rows }
+  /// Whether there are words with gradients of their own.
+  package var hasWords: Bool { model.layout.wordTable.count > 0 }
   /// [U, H] This rank's gradient of these, then the world's.
   package var wordGradient: UnsafeMutableBufferPointer<Float> { words.gradient }
 
@@ -30,11 +31,12 @@ extension Replica {
   /// How many neighbouring micro-batches a batch should have: a power of two.
   ///
   /// - Parameter tokens: Of each of this rank's micro-batches; a power of two of them.
-  package static func partsTogether(tokens: [Int]) -> Int {
+  package func partsTogether(tokens: [Int]) -> Int {
+    guard model.sumsPartsTogether else { return 1 }
     var size = tokens.count
     while size > 1,
       stride(from: 0, to: tokens.count, by: size).contains(where: { start in
-        tokens[start..<start + size].reduce(0, +) > tokensTogether
+        tokens[start..<start + size].reduce(0, +) > Self.tokensTogether
       })
     {
       size /= 2
@@ -45,7 +47,7 @@ extension Replica {
   /// Takes this rank's rows of a step.
   ///
   /// - Parameter batches: A complete subtree of micro-batches, in order, as many in each batch.
-  /// - Returns: The ids of all their tokens.
+  /// - Returns: The ids of all their tokens; none without words.
   package func begin(_ batches: [LabelledBatch]) -> [Int32] {
     words.begin(batches.map(\.batch), pool)
     return words.ids
@@ -56,19 +58,19 @@ extension Replica {
   ///
   /// - Parameters:
   ///   - batches: Those that `begin` was given.
-  ///   - scale: What each element of the loss is multiplied by: 1 / (global rows x labels).
+  ///   - counts: Of the global batch: what sums of the loss are divided by.
   ///   - dropout: nil for none.
   ///   - progress: Called after every layer, forward and backward, with the index from which to its end
   ///     `gradient` is complete.
-  /// - Returns: The loss sum of each micro-batch.
+  /// - Returns: What each micro-batch adds to the mean loss.
   package func computeGradient(
-    of batches: [LabelledBatch], scale: Float, dropout: DropoutStep?,
+    of batches: [LabelledBatch], counts: LossCounts, dropout: DropoutStep?,
     progress: (_ completeFrom: Int) -> Void = { _ in }
   ) -> [Double] {
     let isOne = batches.count == 1
     let end = model.layout.dense.count
     return computeGradient(ofBatches: batches.indices, depth: 0) { index, gradient in
-      backpropagate(batches[index], index, scale: scale, dropout: dropout, into: gradient) {
+      backpropagate(batches[index], index, counts, dropout: dropout, into: gradient) {
         // Of several batches only the sum is a gradient.
         progress(isOne ? $0 : end)
       }
@@ -92,16 +94,16 @@ extension Replica {
 
   /// Forward and backward of a batch; `gradient` is overwritten.
   ///
-  /// - Returns: The sum of the loss over the rows and labels of each of its micro-batches.
+  /// - Returns: What each of its micro-batches adds to the mean loss.
   private func backpropagate(
-    _ labelled: LabelledBatch, _ index: Int, scale: Float, dropout: DropoutStep?,
+    _ labelled: LabelledBatch, _ index: Int, _ counts: LossCounts, dropout: DropoutStep?,
     into gradient: MutableFloats, _ progress: (_ completeFrom: Int) -> Void
   ) -> [Double] {
     let end = model.layout.dense.count
     model.forward(
       labelled.batch, weights.base, activations, dropout: dropout, pool,
       progress: { progress(end) })
-    let losses = lossAndGradient(labelled, scale: scale)
+    let losses = model.loss(labelled.batch, labelled.targets, counts, activations, pool)
     phases.end(.forward)
     let tokenGradient = model.backward(
       labelled.batch, weights.base, gradient, activations, dropout: dropout, pool,
@@ -109,21 +111,6 @@ extension Replica {
     words.keep(tokenGradient, ofBatch: index)
     phases.end(.backward)
     return losses
-  }
-
-  /// The loss sum of each micro-batch; leaves the gradient at the logits.
-  private func lossAndGradient(_ labelled: LabelledBatch, scale: Float) -> [Double] {
-    let width = model.configuration.labelNames.count
-    let parts = labelled.batch.sequenceParts
-    return labelled.labels.withUnsafeBufferPointer { labels in
-      (0..<parts.count).map { part in
-        guard let labels = labels.baseAddress, !parts[part].isEmpty else { return 0 }
-        let start = parts[part].lowerBound * width
-        return BCEWithLogits.forwardBackward(
-          activations.logitsGradient + start, activations.logits + start, labels + start,
-          count: parts[part].count * width, scale: scale)
-      }
-    }
   }
 
   /// Makes `wordGradient` this rank's gradient of the global batch's words: +0 for words that only

@@ -14,7 +14,7 @@ package final class TrainedModel {
   private let pool: ThreadPool
 
   package var labelNames: [String] { configuration.labelNames }
-  package var maxPositions: Int { configuration.maxPositions }
+  package var maxTokens: Int { configuration.maxTokens }
 
   /// - Parameters:
   ///   - threads: nil for the machine's cores.
@@ -25,13 +25,7 @@ package final class TrainedModel {
   ) throws {
     self.path = path
     configuration = try ModelConfiguration(modelFolder: path)
-    guard configuration.problemType ?? "multi_label_classification" == "multi_label_classification"
-    else {
-      throw TrainingError(
-        .data, path + "/config.json: problem_type", expected: "multi_label_classification",
-        found: configuration.problemType ?? "null", remedy: "use a multi-label classifier")
-    }
-    let model = SequenceClassifier(configuration)
+    let model = EncoderModel(configuration)
     let weights = try ModelFolder(path: path)
     try requireTensors(of: model, in: weights, allowingNewHead: false)
     parameters = Arena(count: model.layout.count)

@@ -86,7 +86,7 @@ struct TrainingSetup {
     try communicator.agree { [configuration] in
       guard isRoot else { return }
       try requireTensors(
-        of: SequenceClassifier(configuration),
+        of: EncoderModel(configuration),
         in: ModelFolder(path: checkpoint?.path ?? options.model),
         allowingNewHead: checkpoint == nil)
     }
@@ -134,16 +134,16 @@ extension TrainingSetup {
     return try communicator.agree {
       var configuration = try ModelConfiguration(json: json, path: path)
       for (data, path) in [(train, options.train), (validation, options.validation)]
-      where data.maxLength > configuration.maxPositions {
+      where data.maxLength > configuration.maxTokens {
         throw TrainingError(
           .data, path,
-          expected: "rows of at most \(configuration.maxPositions) tokens, the model's positions",
+          expected: "rows of at most \(configuration.maxTokens) tokens, the model's positions",
           found: "a max_length of \(data.maxLength)",
-          remedy: "cut the shards with --max-length \(configuration.maxPositions)")
+          remedy: "cut the shards with --max-length \(configuration.maxTokens)")
       }
       guard !resumed else { return configuration }
       configuration.labelNames = train.labelNames
-      configuration.problemType = "multi_label_classification"
+      configuration.task = .multiLabel
       if let dropout = options.dropout { configuration.setDropout(Float(dropout)) }
       return configuration
     }

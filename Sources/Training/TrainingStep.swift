@@ -11,7 +11,7 @@ import Shards
 /// V micro-batches, R ranks.
 package final class TrainingStep {
   package struct Outcome {
-    /// Mean over the global batch's rows x labels.
+    /// Mean over the global batch.
     package let loss: Double
     package let gradientNorm: Double
     /// [R]
@@ -74,7 +74,6 @@ package final class TrainingStep {
     let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
     let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
     let tokensByRank = shares.map { $0.reduce(0) { $0 + lengths[$1] } }
-    let elements = Double(rows.count * replica.model.configuration.labelNames.count)
     // A slot for each part's loss and one for the request to stop: each but that has one contributor.
     var sums = [Double](repeating: 0, count: trajectory.microBatches + 1)
     sums[trajectory.microBatches] = stopRequested ? 1 : 0
@@ -85,9 +84,10 @@ package final class TrainingStep {
     let ids = replica.begin(batches)
     // What was begun with is updates that the words had missed.
     phases.end(.optimizer)
-    communicator.orAbort { try exchange.begin(ids: ids, tokensByRank: tokensByRank) }
+    communicator.orAbort { try exchange.begin(
+        ids: ids, tokensByRank: replica.hasWords ? tokensByRank : tokensByRank.map { _ in 0 }) }
     let losses = replica.computeGradient(
-      of: batches, scale: Float(1 / elements),
+      of: batches, counts: LossCounts(rows: rows.count),
       dropout: DropoutStep(seed: trajectory.seed, step: step),
       progress: exchange.layerDone)
     sums.replaceSubrange(own, with: losses)
@@ -96,7 +96,7 @@ package final class TrainingStep {
     let norm = try exchange.finish(&sums)
     phases.end(.exchange)
     communicator.enter("update", step: step)
-    let loss = sums.dropLast().reduce(0, +) / elements
+    let loss = sums.dropLast().reduce(0, +)
     try requireFinite(loss: loss, norm: norm, step: step, rows: rows)
     parametersWillChange()
     exchange.update(
@@ -118,7 +118,7 @@ package final class TrainingStep {
     _ parts: ArraySlice<[Int]>, of rows: [Int], lengths: [Int]
   ) throws -> [Replica.LabelledBatch] {
     let parts = Array(parts)
-    let size = Replica.partsTogether(tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } })
+    let size = replica.partsTogether(tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } })
     return try stride(from: 0, to: parts.count, by: size).map { start in
       let together = parts[start..<start + size]
       let bounds = together.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }

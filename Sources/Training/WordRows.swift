@@ -7,7 +7,8 @@ import Kernels
 /// The gradient has a row for each word of the *global* batch, the same rows on every rank, so that
 /// ranks can add theirs like any other floats.
 ///
-/// T tokens of this rank, V words, U of them touched, H hidden.
+/// T tokens of this rank, V words, U of them touched, H hidden. A model whose word table is dense, or
+/// that has none, has no words here: V and H are 0, and no token is of any.
 final class WordRows {
   private let width: Int
   private let decays: Bool
@@ -55,6 +56,7 @@ final class WordRows {
   func begin(_ batches: [PackedBatch], _ pool: ThreadPool) {
     ids.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
+    guard width > 0 else { return }
     var bounds = [0]
     for batch in batches {
       starts.append(ids.count)
@@ -74,6 +76,7 @@ final class WordRows {
   ///
   /// - Parameter gradient: [tokens of the batch, H]
   func keep(_ gradient: Floats, ofBatch batch: Int) {
+    guard width > 0 else { return }
     let start = starts[batch]
     let end = batch + 1 < starts.count ? starts[batch + 1] : ids.count
     (tokenGradients.base + start * width).update(from: gradient, count: (end - start) * width)

@@ -38,9 +38,9 @@ struct Predict: ParsableCommand {
   func run() throws {
     let tokenizer = try Tokenizer(modelFolder: model)
     let classifier = try TrainedModel(folder: model, threads: threads)
-    if let maxLength, maxLength > classifier.maxPositions {
+    if let maxLength, maxLength > classifier.maxTokens {
       throw ValidationError(
-        "--max-length \(maxLength): the model has \(classifier.maxPositions) positions")
+        "--max-length \(maxLength): the model has \(classifier.maxTokens) positions")
     }
     var output = PredictionOutput(format: format, threshold: threshold)
     var pending: [String] = []
@@ -62,7 +62,7 @@ struct Predict: ParsableCommand {
     _ texts: [String], _ tokenizer: Tokenizer, _ classifier: TrainedModel
   ) throws -> PackedBatch {
     let encodings = try texts.map {
-      try tokenizer.encode($0, maxLength: maxLength ?? classifier.maxPositions)
+      try tokenizer.encode($0, maxLength: maxLength ?? classifier.maxTokens)
     }
     var bounds: [Int32] = [0]
     for encoding in encodings {

@@ -24,7 +24,7 @@ enum TinyModel {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     var configuration = configuration()
     configuration.vocabularySize = words.count
-    let model = SequenceClassifier(configuration)
+    let model = EncoderModel(configuration)
     let weights = Arena(count: model.layout.count)
     for parameter in model.layout.parameters {
       Philox4x32.normal(

@@ -29,7 +29,7 @@ import Testing
   func roundTrips() throws {
     var model = try parse(minimal)
     model.labelNames = ["anger", "joy", "tränen"]
-    model.problemType = "multi_label_classification"
+    model.task = .multiLabel
     let written = try model.json()
     let object = try JSONSerialization.jsonObject(with: written) as? [String: Any]
     #expect((object?["something_else"] as? [String: Any])?["kept"] as? [Any] != nil)
@@ -154,8 +154,8 @@ import Testing
       vocabularySize: 30522, hiddenSize: 1024, layerCount: 24, headCount: 16,
       intermediateSize: 4096, labelNames: ["a", "b"])
     // transformers: BertForSequenceClassification(...).num_parameters()
-    #expect(SequenceClassifier(base).layout.count == 109_483_778)
-    #expect(SequenceClassifier(large).layout.count == 335_143_938)
+    #expect(EncoderModel(base).layout.count == 109_483_778)
+    #expect(EncoderModel(large).layout.count == 335_143_938)
   }
 
   @Test("biases and norms are exempt from weight decay, everything else is not")
@@ -163,7 +163,7 @@ import Testing
     let model = ModelConfiguration(
       vocabularySize: 9, hiddenSize: 4, layerCount: 1, headCount: 2, intermediateSize: 8,
       labelNames: ["a"])
-    let layout = SequenceClassifier(model).layout
+    let layout = EncoderModel(model).layout
     for parameter in layout.parameters {
       let exempt = parameter.name.hasSuffix("bias") || parameter.name.contains("LayerNorm")
       #expect(parameter.decays == !exempt, "\(parameter.name)")

@@ -86,7 +86,7 @@ func checkPassedOnStopRequest(_ communicator: Communicator, _: [String]) throws 
 /// One bit of one parameter differs on the rank that the argument names.
 func checkDrift(_ communicator: Communicator, _ arguments: [String]) throws {
   let drifted = arguments.first.flatMap { Int($0) } ?? 0
-  let layout = SequenceClassifier(
+  let layout = EncoderModel(
     ModelConfiguration(
       vocabularySize: 50, hiddenSize: 16, layerCount: 2, headCount: 2, intermediateSize: 20,
       maxPositions: 20, labelNames: ["a", "b"])

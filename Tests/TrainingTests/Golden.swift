@@ -66,21 +66,70 @@ struct GoldenTensors {
     }
   }
 
-  /// The padded rows of input_ids [S, n] under attention_mask, packed.
-  func packedBatch() -> (batch: PackedBatch, padded: Int)? {
-    guard let ids = integers("input_ids"), let mask = integers("attention_mask"),
-      let shape = shape("input_ids")
-    else { return nil }
-    let types = integers("token_type_ids")
-    let kept = mask.indices.filter { mask[$0] != 0 }
-    let lengths = (0..<shape[0]).map { row in
-      mask[row * shape[1]..<(row + 1) * shape[1]].count { $0 != 0 }
-    }
-    let bounds = lengths.reduce(into: [Int32(0)]) { $0.append($0[$0.count - 1] + Int32($1)) }
+  /// The padded rows of input_ids [S, n] under attention_mask, packed, with their targets.
+  func labelledBatch(_ task: Task) -> Replica.LabelledBatch? {
+    guard let padded = PaddedRows(self), let targets = targets(task, padded) else { return nil }
+    var hidden: [Int32] = []
+    if case .pretraining(let masked, _) = targets { hidden = masked.tokens }
     let batch = PackedBatch(
-      inputIDs: kept.map { ids[$0] }, typeIDs: types.map { types in kept.map { UInt8(types[$0]) } },
-      cumulativeLengths: bounds, rows: (0..<UInt32(shape[0])).map { $0 })
-    return (batch, shape[1])
+      inputIDs: padded.packed(padded.ids), typeIDs: padded.types.map { padded.packed($0) },
+      cumulativeLengths: padded.cumulativeLengths, rows: (0..<UInt32(padded.rows)).map { $0 },
+      masked: hidden)
+    return Replica.LabelledBatch(batch: batch, targets: targets)
+  }
+
+  private func targets(_ task: Task, _ padded: PaddedRows) -> Targets? {
+    switch task {
+    case .multiLabel: return floats("labels").map(Targets.multiLabel)
+    case .multiClass: return integers("labels").map(Targets.classes)
+    case .regression: return floats("labels").map(Targets.values)
+    case .tokenClassification:
+      return integers("labels").map { .tags(padded.packed($0)) }
+    case .questionAnswering:
+      guard let starts = integers("start_positions"), let ends = integers("end_positions") else {
+        return nil
+      }
+      return .spans(zip(starts, ends).flatMap { [$0, $1] })
+    case .pretraining:
+      guard let labels = integers("labels"), let next = integers("next_sentence_label") else {
+        return nil
+      }
+      let packed = padded.packed(labels)
+      let hidden = packed.indices.filter { packed[$0] != Targets.noTag }
+      return .pretraining(
+        MaskedWords(tokens: hidden.map(Int32.init), ids: hidden.map { packed[$0] }),
+        nextSentence: next)
+    }
+  }
+}
+
+/// Rows as Hugging Face takes them, all of one length, with a mask of the real tokens.
+struct PaddedRows {
+  let ids: [Int32]
+  let types: [UInt8]?
+  let rows: Int
+  /// Tokens of a row, with padding.
+  let width: Int
+  /// Indices of the real tokens.
+  private let kept: [Int]
+
+  init?(_ tensors: GoldenTensors) {
+    guard let ids = tensors.integers("input_ids"), let mask = tensors.integers("attention_mask"),
+      let shape = tensors.shape("input_ids")
+    else { return nil }
+    self.ids = ids
+    types = tensors.integers("token_type_ids").map { $0.map { UInt8($0) } }
+    (rows, width) = (shape[0], shape[1])
+    kept = mask.indices.filter { mask[$0] != 0 }
+  }
+
+  var cumulativeLengths: [Int32] {
+    (0...rows).map { row in Int32(kept.count { $0 < row * width }) }
+  }
+
+  /// What an array with `columns` values a token says of the real ones.
+  func packed<Value>(_ values: [Value], columns: Int = 1) -> [Value] {
+    kept.flatMap { values[$0 * columns..<($0 + 1) * columns] }
   }
 }
 
@@ -130,11 +179,15 @@ extension Replica {
   ///
   /// - Returns: The mean loss.
   func computeWholeGradient(of batches: [LabelledBatch]) -> Double {
-    let elements = batches.reduce(0) { $0 + $1.labels.count }
+    let counts = batches.reduce(into: LossCounts(rows: 0)) { sum, labelled in
+      let own = labelled.targets.counts(rows: labelled.batch.sequenceCount)
+      sum.rows += own.rows
+      sum.tokens += own.tokens
+    }
     let ids = begin(batches)
-    let losses = computeGradient(of: batches, scale: 1 / Float(elements), dropout: nil)
+    let losses = computeGradient(of: batches, counts: counts, dropout: nil)
     ids.withUnsafeBufferPointer { sumWordRows(touchedBy: $0) }
-    return losses.reduce(0, +) / Double(elements)
+    return losses.reduce(0, +)
   }
 
   /// A parameter's gradient, with zeros for the words that no token had.

@@ -39,7 +39,7 @@ import Training
       batch: PackedBatch(
         inputIDs: ids, cumulativeLengths: bounds,
         rows: (0..<UInt32(sequences)).map { UInt32(part * 10) + $0 }),
-      labels: (0..<sequences * 3).map { Float(($0 + step) % 2) })
+      targets: .multiLabel((0..<sequences * 3).map { Float(($0 + step) % 2) }))
   }
 
   /// The first float that differs; nil where none does.
@@ -106,12 +106,12 @@ import Training
     let batches = [2, 0, 1, 3].enumerated().map {
       Self.labelledBatch(step: 5, part: $0.offset, sequences: $0.element)
     }
-    let scale: Float = 1 / 18
+    let counts = LossCounts(rows: 6)
     let dropout = DropoutStep(seed: 1, step: 5)
     func gradient(of batches: [Replica.LabelledBatch], ids: [Int32]) -> [Float] {
       let replica = Self.replica()
       _ = replica.begin(batches)
-      let losses = replica.computeGradient(of: batches, scale: scale, dropout: dropout)
+      let losses = replica.computeGradient(of: batches, counts: counts, dropout: dropout)
       #expect(losses.count == batches.count)
       ids.withUnsafeBufferPointer { replica.sumWordRows(touchedBy: $0) }
       #expect(Array(replica.touchedWords) == Set(ids).sorted())
@@ -130,10 +130,11 @@ import Training
 
   @Test("micro-batches go together up to some thousand tokens, by complete subtrees")
   func partsTogether() {
-    #expect(Replica.partsTogether(tokens: [5000]) == 1)
-    #expect(Replica.partsTogether(tokens: [10, 20, 0, 30]) == 4)
-    #expect(Replica.partsTogether(tokens: [2000, 2000, 2000, 2000]) == 2)
-    #expect(Replica.partsTogether(tokens: [10, 20, 4000, 3000]) == 1)
+    let replica = Self.replica()
+    #expect(replica.partsTogether(tokens: [5000]) == 1)
+    #expect(replica.partsTogether(tokens: [10, 20, 0, 30]) == 4)
+    #expect(replica.partsTogether(tokens: [2000, 2000, 2000, 2000]) == 2)
+    #expect(replica.partsTogether(tokens: [10, 20, 4000, 3000]) == 1)
   }
 
   @Test("a gradient that is not finite is found, and what it belongs to has a name")

@@ -3,14 +3,14 @@ import Testing
 
 @testable import Kernels
 
-@Suite struct SequenceClassifierTests {
+@Suite struct EncoderModelTests {
   private static func configuration() -> ModelConfiguration {
     ModelConfiguration(
       vocabularySize: 50, hiddenSize: 20, layerCount: 3, headCount: 4, intermediateSize: 28,
       maxPositions: 40, labelNames: ["a", "b", "c"])
   }
 
-  private let model = SequenceClassifier(configuration())
+  private let model = EncoderModel(configuration())
   private let parameters: Arena
 
   init() {
@@ -41,10 +41,11 @@ import Testing
   private func logits(
     _ batch: PackedBatch, isTraining: Bool = false, dropout: DropoutStep? = nil, threads: Int = 1
   ) -> [Float] {
-    let activations = Activations(Self.configuration(), isTraining: isTraining, threads: threads)
-    model.forward(
-      batch, parameters.base, activations, dropout: dropout, ThreadPool(threads: threads))
-    return Array(UnsafeBufferPointer(start: activations.logits, count: batch.sequenceCount * 3))
+    let activations = Activations(model, isTraining: isTraining, threads: threads)
+    let pool = ThreadPool(threads: threads)
+    model.forward(batch, parameters.base, activations, dropout: dropout, pool)
+    let logits = model.logits(batch, activations, pool)[0]
+    return Array(UnsafeBufferPointer(start: logits.values, count: batch.sequenceCount * 3))
   }
 
   private func gradient(
@@ -53,14 +54,13 @@ import Testing
     progress: (_ gradients: Arena, _ completeFrom: Int) -> Void = { _, _ in }
   ) -> [Float] {
     let pool = ThreadPool(threads: threads, kernel: kernel)
-    let activations = Activations(Self.configuration(), isTraining: true, threads: threads)
+    let activations = Activations(model, isTraining: true, threads: threads)
     let dense = Arena(count: model.layout.dense.count)
     // Stale numbers must not survive: backward overwrites everything.
     dense.base.update(repeating: .nan, count: dense.count)
     model.forward(batch, parameters.base, activations, dropout: dropout, pool)
     let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
-    _ = BCEWithLogits.forwardBackward(
-      activations.logitsGradient, activations.logits, labels, count: labels.count, scale: 0.1)
+    _ = model.loss(batch, .multiLabel(labels), LossCounts(rows: 3), activations, pool)
     let tokens = model.backward(
       batch, parameters.base, dense.base, activations, dropout: dropout, pool,
       progress: { progress(dense, $0) })
@@ -166,7 +166,7 @@ import Testing
     let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
     func loss() -> Double {
       let logits = logits(batch, isTraining: true, dropout: step)
-      return 0.1
+      return 1 / 9
         * BCEWithLogits.forwardBackward(nil, logits, labels, count: labels.count, scale: 0)
     }
     for parameter in model.layout.parameters {

@@ -26,6 +26,32 @@ package enum BCEWithLogits {
     return sum
   }
 
+  /// The same with a weight for each label's positive term (torch's `pos_weight`): returns the sum over
+  /// S rows and L labels of -w y log σ(z) - (1 - y) log(1 - σ(z)), and overwrites
+  /// dlogits [S, L] = (σ(z) (1 + (w - 1) y) - w y) * scale unless nil. dlogits may alias logits.
+  ///
+  /// Weights of 1 give the bits of the unweighted loss where labels are 0 or 1.
+  ///
+  /// - Parameters:
+  ///   - logits, labels: [S, L].
+  ///   - positiveWeights: [L], from 0.
+  package static func forwardBackward(
+    _ dlogits: MutableFloats?, _ logits: Floats, _ labels: Floats, positiveWeights: Floats,
+    rows S: Int, labels L: Int, scale: Float
+  ) -> Double {
+    var sum = 0.0
+    for i in 0..<S * L {
+      let z = Double(logits[i])
+      let y = Double(labels[i])
+      let w = Double(positiveWeights[i % L])
+      // -log σ(z) = max(-z, 0) + log(1 + e^(-|z|)), and -log(1 - σ(z)) is that plus z.
+      let both = 1 + (w - 1) * y
+      sum += (1 - y) * z + both * (z < 0 ? -z : z * 0) + both * log1p(exp(-abs(z)))
+      if let dlogits { dlogits[i] = Float((logistic(z) * both - w * y) * Double(scale)) }
+    }
+    return sum
+  }
+
   /// y [count] = σ(z [count]); y may alias z.
   package static func sigmoid(_ y: MutableFloats, _ z: Floats, count: Int) {
     for i in 0..<count { y[i] = Float(logistic(Double(z[i]))) }

@@ -1,0 +1,139 @@
+import Kernels
+
+/// Offsets of the tables that a token's embedding is summed from, and of the LayerNorm after it.
+struct EmbeddingParameters: Sendable {
+  /// [V, H]
+  let word: Int
+  /// [P, H]; nil where positions are known to attention alone.
+  let position: Int?
+  /// [types, H]
+  let type: Int?
+  let norm: NormParameters
+
+  init(prefix: String, _ model: ModelConfiguration, _ layout: inout ParameterLayout) {
+    let hidden = model.hiddenSize
+    word = layout.appendWordTable(
+      prefix + "word_embeddings.weight", [model.vocabularySize, hidden],
+      isTied: model.tiesWordTable)
+    position =
+      model.hasPositionTable
+      ? layout.append(prefix + "position_embeddings.weight", [model.maxPositions, hidden]) : nil
+    type =
+      model.typeVocabularySize == 0
+      ? nil
+      : layout.append(
+        prefix + "token_type_embeddings.weight", [model.typeVocabularySize, hidden])
+    norm = NormParameters(prefix + "LayerNorm", width: hidden, &layout)
+  }
+}
+
+/// dropout(LayerNorm(word + position + type)).
+///
+/// T tokens, H hidden.
+final class EmbeddingLayer {
+  private let parameters: EmbeddingParameters
+  private let configuration: ModelConfiguration
+  private var normalized = ArenaCursor.nowhere
+  private var inverseDeviation = ArenaCursor.nowhere
+  /// [T, H] The first layer's input.
+  private(set) var output = ArenaCursor.nowhere
+  /// Which tokens of a batch have which position, and which type.
+  private let positionTokens: RowTokens
+  private let typeTokens: RowTokens
+  /// Of a table that has a gradient from the head too; nil: the caller sums the words' gradients.
+  private let tiedWords: TiedWords?
+
+  init(_ parameters: EmbeddingParameters, _ configuration: ModelConfiguration) {
+    self.parameters = parameters
+    self.configuration = configuration
+    positionTokens = RowTokens(tableRows: configuration.maxPositions)
+    typeTokens = RowTokens(tableRows: configuration.typeVocabularySize)
+    tiedWords =
+      configuration.tiesWordTable
+      ? TiedWords(parameters.word, configuration.vocabularySize, configuration.hiddenSize) : nil
+  }
+
+  func take(_ cursor: inout ArenaCursor, _ capacity: Capacity) {
+    let hidden = capacity.tokens * configuration.hiddenSize
+    normalized = cursor.take(hidden)
+    inverseDeviation = cursor.take(capacity.tokens)
+    output = cursor.take(hidden)
+  }
+
+  func forward(_ scratch: Scratch, _ pass: Pass, _ p: Floats) -> Floats {
+    let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
+    Embedding.forward(
+      scratch.a, word: p + parameters.word,
+      position: parameters.position.map { p + ($0 + configuration.positionOffset * width) },
+      type: parameters.type.map { p + $0 }, ids: pass.at.inputIDs,
+      positions: pass.at.tokens.positions, typeIDs: pass.at.typeIDs, rows: rows, width: width,
+      pass.pool)
+    LayerNorm.forward(
+      output, normalized, inverseDeviation, scratch.a, p + parameters.norm.weight,
+      p + parameters.norm.bias, epsilon: configuration.layerNormEpsilon, rows: rows, width: width,
+      pass.pool)
+    Dropout.apply(
+      output, output, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
+      width: width, pass.pool)
+    return Floats(output)
+  }
+
+  /// Takes the gradient of `output` from scratch A, and leaves that of the embeddings' sum there.
+  func backward(
+    _ scratch: Scratch, _ pass: Pass, _ p: Floats, _ g: DenseGradients
+  ) -> Floats {
+    let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
+    let gradient = scratch.a
+    Dropout.apply(
+      gradient, gradient, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
+      width: width, pass.pool)
+    LayerNorm.backward(
+      gradient, g + parameters.norm.weight, g + parameters.norm.bias, gradient, normalized,
+      inverseDeviation, p + parameters.norm.weight, rows: pass.tokens.parts, width: width,
+      pass.pool)
+    if let table = parameters.position {
+      let offset = configuration.positionOffset
+      positionTokens.sort(count: rows) { Int(pass.at.tokens.positions[$0]) + offset }
+      Embedding.sumRows(
+        g + table, Floats(gradient), positionTokens, parts: pass.tokens.parts, width: width,
+        pass.pool)
+    }
+    if let table = parameters.type {
+      typeTokens.sort(count: rows) { Int(pass.at.typeIDs?[$0] ?? 0) }
+      Embedding.sumRows(
+        g + table, Floats(gradient), typeTokens, parts: pass.tokens.parts, width: width, pass.pool)
+    }
+    tiedWords?.add(Floats(gradient), scratch.b, pass, g)
+    return Floats(gradient)
+  }
+}
+
+/// Adds the gradients of a batch's words to a dense table's, which the head has overwritten.
+private final class TiedWords {
+  private let table: Int
+  private let width: Int
+  private let touched: TouchedRows
+  private let tokens: RowTokens
+
+  init(_ table: Int, _ rows: Int, _ width: Int) {
+    self.table = table
+    self.width = width
+    touched = TouchedRows(tableRows: rows)
+    tokens = RowTokens(tableRows: rows)
+  }
+
+  /// - Parameters:
+  ///   - gradient: [T, H] Of each token's word embedding.
+  ///   - sums: [T, H] Scratch.
+  func add(_ gradient: Floats, _ sums: MutableFloats, _ pass: Pass, _ g: DenseGradients) {
+    let ids = UnsafeBufferPointer(start: pass.at.inputIDs, count: pass.tokens.count)
+    touched.replace(with: ids)
+    tokens.sort(ids, into: touched.rows)
+    Embedding.sumRows(
+      sums, gradient, tokens, parts: pass.tokens.parts, width: width, pass.pool)
+    for (index, row) in touched.rows.enumerated() {
+      Reduction.add(
+        g + (table + Int(row) * width), Floats(sums) + index * width, count: width, pass.pool)
+    }
+  }
+}
