@@ -16,13 +16,15 @@ final class BatchCoordinates: @unchecked Sendable {
   let sequenceRows: UnsafePointer<UInt32>
   /// [S]: index of each sequence's first token
   let firstTokens: UnsafePointer<Int32>
+  /// [S]: how many of a sequence's tokens are real, the first ones; nil for all.
+  let keyCounts: UnsafePointer<Int32>?
   /// The tokens whose words were hidden; nil for none.
   let masked: MaskedTokens?
 
   // Nothing changes after init, which is what makes sharing between threads safe.
   init(
     inputIDs: [Int32], typeIDs: [UInt8]?, cumulativeLengths: [Int32], rows: [UInt32],
-    tokenRows: [UInt32], positions: [UInt32], masked: [Int32]
+    tokenRows: [UInt32], positions: [UInt32], keyCounts: [Int32]?, masked: [Int32]
   ) {
     self.inputIDs = copy(inputIDs)
     self.typeIDs = typeIDs.map(copy)
@@ -31,6 +33,7 @@ final class BatchCoordinates: @unchecked Sendable {
     sequenceRows = copy(rows)
     firstTokens = copy(Array(cumulativeLengths.dropLast()))
     tokens = TokenCoordinates(rows: copy(tokenRows), positions: copy(positions))
+    self.keyCounts = keyCounts.map(copy)
     self.masked =
       masked.isEmpty ? nil : MaskedTokens(tokens: copy(masked), count: masked.count)
   }
@@ -43,6 +46,7 @@ final class BatchCoordinates: @unchecked Sendable {
     firstTokens.deallocate()
     tokens.rows.deallocate()
     tokens.positions.deallocate()
+    keyCounts?.deallocate()
     masked?.tokens.deallocate()
   }
 }

@@ -30,6 +30,8 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var maxPositions: Int
   /// The row of a sequence's first token in it.
   var positionOffset = 0
+  /// The token that stands for nothing: its embedding has no gradient. nil: none.
+  var paddingID: Int? = 0
   /// Rows of the token type table; 0 where the model has none.
   package var typeVocabularySize: Int
   package var layerNormEpsilon: Float
@@ -108,6 +110,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     intermediateSize = try keys.size(names.intermediateSize)
     maxPositions = try keys.size("max_position_embeddings", maximum: 1 << 20)
     positionOffset = try architecture.positionOffset(keys)
+    paddingID = try names.hasVocabulary ? architecture.paddingID(keys) : nil
     typeVocabularySize =
       try names.hasTypes
       ? keys.size("type_vocab_size", default: architecture.typeVocabularySize, minimum: 0) : 0
@@ -218,10 +221,16 @@ package struct ModelConfiguration: Sendable, Equatable {
     object["problem_type"] = task.problemType.map(JSONValue.string) ?? .null
     object[Self.poolingKey] = pooling == .first ? nil : .string(pooling.rawValue)
     let indexed = labelNames.enumerated()
-    object["id2label"] = labelNames.isEmpty ? nil : .object(
-      Dictionary(uniqueKeysWithValues: indexed.map { ("\($0)", .string($1)) }))
-    object["label2id"] = labelNames.isEmpty ? nil : .object(
-      Dictionary(indexed.map { ($1, .integer($0)) }, uniquingKeysWith: { first, _ in first }))
+    object["id2label"] =
+      labelNames.isEmpty
+      ? nil
+      : .object(
+        Dictionary(uniqueKeysWithValues: indexed.map { ("\($0)", .string($1)) }))
+    object["label2id"] =
+      labelNames.isEmpty
+      ? nil
+      : .object(
+        Dictionary(indexed.map { ($1, .integer($0)) }, uniquingKeysWith: { first, _ in first }))
     object["num_labels"] = nil  // Hugging Face derives it from id2label.
     object["torch_dtype"] = nil
     object["dtype"] = .string("float32")

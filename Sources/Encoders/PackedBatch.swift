@@ -23,11 +23,13 @@ package struct PackedBatch: Sendable {
 
   /// - Parameters:
   ///   - parts: The micro-batches, by sequences; nil for one.
+  ///   - keyCounts: [S] How many tokens of a sequence are real, its first ones; nil for all. The others
+  ///     are padding that is computed but not looked at.
   ///   - masked: The tokens whose words are to be predicted, in rising order.
   /// - Precondition: The counts agree and `cumulativeLengths` rises from 0 to T.
   package init(
     inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32],
-    parts: Parts? = nil, masked: [Int32] = []
+    parts: Parts? = nil, keyCounts: [Int32]? = nil, masked: [Int32] = []
   ) {
     precondition(cumulativeLengths.count == rows.count + 1, "one more bound than sequences")
     precondition(Int(cumulativeLengths[rows.count]) == inputIDs.count, "the last bound is T")
@@ -36,6 +38,13 @@ package struct PackedBatch: Sendable {
     self.typeIDs = typeIDs
     self.cumulativeLengths = cumulativeLengths
     self.rows = rows
+    precondition(
+      keyCounts.map { counts in
+        counts.count == rows.count
+          && counts.indices.allSatisfy {
+            1...(cumulativeLengths[$0 + 1] - cumulativeLengths[$0]) ~= counts[$0]
+          }
+      } ?? true, "a sequence has from one to all of its tokens as keys")
     sequenceParts = parts ?? .one(rows.count)
     precondition(sequenceParts.rows == rows.count, "the parts have all sequences")
     tokenParts = sequenceParts.scaled { Int(cumulativeLengths[$0]) }
@@ -53,7 +62,8 @@ package struct PackedBatch: Sendable {
     }
     coordinates = BatchCoordinates(
       inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows,
-      tokenRows: tokenRows, positions: positions, masked: masked)
+      tokenRows: tokenRows, positions: positions, keyCounts: keyCounts,
+      masked: masked)
   }
 
   /// What buffers must hold for it.

@@ -104,7 +104,7 @@ struct Pass {
     at = batch.coordinates
     tokens = TokenRows(
       parts: batch.tokenParts, at: at.tokens, cumulativeLengths: at.cumulativeLengths,
-      sequenceRows: at.sequenceRows)
+      sequenceRows: at.sequenceRows, keyCounts: at.keyCounts)
     sequences = batch.sequenceCount
     sequenceParts = batch.sequenceParts
     masked = at.masked
@@ -138,6 +138,8 @@ struct TokenRows {
   let cumulativeLengths: UnsafeBufferPointer<Int32>
   /// [S]
   let sequenceRows: UnsafePointer<UInt32>
+  /// [S] How many of a sequence's rows are looked at, the first ones; nil for all.
+  let keyCounts: UnsafePointer<Int32>?
 
   /// T
   var count: Int { parts.rows }

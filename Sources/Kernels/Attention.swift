@@ -32,12 +32,14 @@ package enum Attention {
   /// - Parameters:
   ///   - cumulativeLengths: [S+1] where each sequence starts, and T; from 0, never falling.
   ///   - sequenceRows: [S] rows in the dataset, which key the dropout.
+  ///   - keyCounts: [S] how many of a sequence's tokens are looked at, its first ones; nil for all. Those
+  ///     beyond are padding that is computed: they look, and nobody looks at them.
   ///   - bias: Added to the scores before the softmax.
   package static func forward(
     _ context: MutableFloats, _ probabilities: MutableFloats, _ qkv: Floats,
     _ scratch: MutableFloats, cumulativeLengths: UnsafeBufferPointer<Int32>,
-    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int, bias: DistanceBias? = nil,
-    _ key: DropoutKey, _ pool: ThreadPool
+    sequenceRows: UnsafePointer<UInt32>, keyCounts: UnsafePointer<Int32>? = nil, heads N: Int,
+    headWidth D: Int, bias: DistanceBias? = nil, _ key: DropoutKey, _ pool: ThreadPool
   ) {
     let scale = 1 / Float(D).squareRoot()
     eachHead(cumulativeLengths, sequenceRows, scratch, heads: N, headWidth: D, pool) { head in
@@ -46,13 +48,12 @@ package enum Attention {
       let q = qkv + head.start * 3 * H + head.number * D
       let (k, v) = (q + H, q + 2 * H)
       head.productTransposed(p, q, 3 * H, k, 3 * H, width: D)
+      let keys = keyCounts.map { Int($0[head.sequence]) } ?? n
       for i in 0..<n {
-        if let bias {
-          bias.add(to: p + i * n, scale: scale, row: i, count: n, head: head.number)
-          Softmax.row(p + i * n, count: n, scale: 1)
-        } else {
-          Softmax.row(p + i * n, count: n, scale: scale)
-        }
+        let p = p + i * n
+        bias?.add(to: p, scale: scale, row: i, count: keys, head: head.number)
+        Softmax.row(p, count: keys, scale: bias == nil ? scale : 1)
+        (p + keys).update(repeating: 0, count: n - keys)
       }
       let kept = head.dropped(p, key)
       let c = context + head.start * H + head.number * D
@@ -110,7 +111,7 @@ package enum Attention {
       guard n > 0 else { return }
       body(
         Head(
-          number: h, start: Int(cumulativeLengths[s]), length: n,
+          number: h, sequence: s, start: Int(cumulativeLengths[s]), length: n,
           probabilityOffset: N * squares(cumulativeLengths, before: s) + h * n * n,
           row: sequenceRows[s], scratch: scratch + thread * scratchCount, longest: longest))
     }
@@ -146,8 +147,8 @@ private enum Scratch {
 
 /// One head of one sequence.
 private struct Head {
-  /// Which head.
-  let number: Int
+  /// Which head, and of which sequence.
+  let number, sequence: Int
   /// The sequence's first token and its length n.
   let start, length: Int
   /// Where its [n,n] probabilities begin.

@@ -23,7 +23,9 @@ package func loadParameters(
   var initialised: [String] = []
   for parameter in model.layout.parameters {
     let destination = arena + parameter.offset
-    if let name = candidates(for: parameter.name, model).first(where: { folder.shape(of: $0) != nil }) {
+    if let name = candidates(for: parameter.name, model).first(where: {
+      folder.shape(of: $0) != nil
+    }) {
       try folder.read(name, shape: parameter.shape, into: destination)
     } else if let seed {
       if parameter.shape.count == 1 {

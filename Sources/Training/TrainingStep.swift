@@ -84,8 +84,10 @@ package final class TrainingStep {
     let ids = replica.begin(batches)
     // What was begun with is updates that the words had missed.
     phases.end(.optimizer)
-    communicator.orAbort { try exchange.begin(
-        ids: ids, tokensByRank: replica.hasWords ? tokensByRank : tokensByRank.map { _ in 0 }) }
+    communicator.orAbort {
+      try exchange.begin(
+        ids: ids, tokensByRank: replica.hasWords ? tokensByRank : tokensByRank.map { _ in 0 })
+    }
     let losses = replica.computeGradient(
       of: batches, counts: LossCounts(rows: rows.count),
       dropout: DropoutStep(seed: trajectory.seed, step: step),

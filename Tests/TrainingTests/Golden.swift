@@ -67,13 +67,18 @@ struct GoldenTensors {
   }
 
   /// The padded rows of input_ids [S, n] under attention_mask, packed, with their targets.
+  ///
+  /// For answers padding is kept and computed: Hugging Face's softmax over a row's positions has it too.
   func labelledBatch(_ task: Task) -> Replica.LabelledBatch? {
-    guard let padded = PaddedRows(self), let targets = targets(task, padded) else { return nil }
+    guard let padded = PaddedRows(self, keepsPadding: task == .questionAnswering),
+      let targets = targets(task, padded)
+    else { return nil }
     var hidden: [Int32] = []
     if case .pretraining(let masked, _) = targets { hidden = masked.tokens }
     let batch = PackedBatch(
       inputIDs: padded.packed(padded.ids), typeIDs: padded.types.map { padded.packed($0) },
       cumulativeLengths: padded.cumulativeLengths, rows: (0..<UInt32(padded.rows)).map { $0 },
+      keyCounts: padded.realLengths,
       masked: hidden)
     return Replica.LabelledBatch(batch: batch, targets: targets)
   }
@@ -110,17 +115,23 @@ struct PaddedRows {
   let rows: Int
   /// Tokens of a row, with padding.
   let width: Int
-  /// Indices of the real tokens.
+  /// [rows] Tokens that are not padding.
+  let realLengths: [Int32]
+  /// Indices of the tokens that are computed.
   private let kept: [Int]
 
-  init?(_ tensors: GoldenTensors) {
+  /// - Parameter keepsPadding: Whether padding counts as tokens that are computed.
+  init?(_ tensors: GoldenTensors, keepsPadding: Bool) {
     guard let ids = tensors.integers("input_ids"), let mask = tensors.integers("attention_mask"),
       let shape = tensors.shape("input_ids")
     else { return nil }
     self.ids = ids
     types = tensors.integers("token_type_ids").map { $0.map { UInt8($0) } }
     (rows, width) = (shape[0], shape[1])
-    kept = mask.indices.filter { mask[$0] != 0 }
+    kept = mask.indices.filter { keepsPadding || mask[$0] != 0 }
+    realLengths = (0..<shape[0]).map { row in
+      mask[row * shape[1]..<(row + 1) * shape[1]].reduce(0, +)
+    }
   }
 
   var cumulativeLengths: [Int32] {

@@ -92,12 +92,15 @@ import Training
     _ inputs: GoldenTensors, _ expected: GoldenTensors
   ) throws {
     let (model, batch) = (replica.model, labelled.batch)
-    let padded = try #require(PaddedRows(inputs))
+    let padded = try #require(
+      PaddedRows(inputs, keepsPadding: model.configuration.task == .questionAnswering))
     let activations = Activations(model, isTraining: false, threads: 2)
     model.forward(batch, replica.parameters.base, activations, dropout: nil, replica.pool)
     for logits in model.logits(batch, activations, replica.pool) {
       var actual = [logits.name: array(logits.values, logits.rows * logits.columns)]
-      if model.configuration.task == .questionAnswering, let both = actual.removeValue(forKey: "logits") {
+      if model.configuration.task == .questionAnswering,
+        let both = actual.removeValue(forKey: "logits")
+      {
         for (side, name) in ["start_logits", "end_logits"].enumerated() {
           actual[name] = stride(from: side, to: both.count, by: 2).map { both[$0] }
         }

@@ -18,6 +18,10 @@ package struct Architecture: Sendable {
   var typeVocabularySize = 2
   /// The index of a row's first token in the table of positions.
   var positionOffset: @Sendable (ConfigurationKeys) throws -> Int = { _ in 0 }
+  /// The token that pads rows in Hugging Face's batches.
+  var paddingID: @Sendable (ConfigurationKeys) throws -> Int? = {
+    try $0.size("pad_token_id", default: 0, minimum: 0, maximum: 1 << 24)
+  }
   /// Refuses variants that are not computed, and reads what only this family has.
   var readParticulars: @Sendable (ConfigurationKeys) throws -> Particulars = { _ in .none }
   /// Appends the encoder's tensors to a layout.
@@ -34,7 +38,9 @@ package struct Architecture: Sendable {
     .bert, .roberta, .xlmRoberta, .distilBert, .mpnet,
   ]
 
-  static func named(_ modelType: String) -> Architecture? { all.first { $0.modelType == modelType } }
+  static func named(_ modelType: String) -> Architecture? {
+    all.first { $0.modelType == modelType }
+  }
 }
 
 extension Architecture: Equatable {

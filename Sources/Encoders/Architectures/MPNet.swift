@@ -5,7 +5,9 @@ extension Architecture {
     modelType: "mpnet", className: "MPNet", prefix: "mpnet.",
     keys: ConfigurationNames(classifierDropout: nil, hasTypes: false),
     typeVocabularySize: 0,
-    positionOffset: { _ in 2 },  // Hugging Face's padding index is 1, whatever config.json says.
+    // Hugging Face's padding index is 1, whatever config.json says.
+    positionOffset: { _ in 2 },
+    paddingID: { _ in 1 },
     readParticulars: { keys in
       .relativeBias(
         buckets: try keys.size(

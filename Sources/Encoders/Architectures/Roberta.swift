@@ -7,15 +7,16 @@ extension Architecture {
   private static func robertaLayout(modelType: String, className: String) -> Architecture {
     Architecture(
       modelType: modelType, className: className, prefix: "roberta.",
-      positionOffset: positionsAfterPadding,
+      positionOffset: { try robertaPadding($0) + 1 },
+      paddingID: robertaPadding,
       readParticulars: requireEncoderWithAbsolutePositions,
       makeEncoder: { TransformerEncoder($0, &$1, .bert) },
       sequenceHead: { .denseAndProjection(dropout: $0.classifierDropout) })
   }
 
   /// Positions count from the padding id on: fairseq keeps the rows up to it for padding.
-  static func positionsAfterPadding(_ keys: ConfigurationKeys) throws -> Int {
-    try keys.size("pad_token_id", default: 1, minimum: 0) + 1
+  private static func robertaPadding(_ keys: ConfigurationKeys) throws -> Int {
+    try keys.size("pad_token_id", default: 1, minimum: 0)
   }
 }
 

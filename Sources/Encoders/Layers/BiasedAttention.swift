@@ -57,7 +57,8 @@ final class BiasedAttention: SelfAttention {
   ) {
     Attention.forward(
       context, probabilities, qkv, scratch, cumulativeLengths: rows.cumulativeLengths,
-      sequenceRows: rows.sequenceRows, heads: heads, headWidth: configuration.headWidth,
+      sequenceRows: rows.sequenceRows, keyCounts: rows.keyCounts, heads: heads,
+      headWidth: configuration.headWidth,
       bias: DistanceBias(values: values, reach: reach), key, pass.pool)
   }
 
@@ -101,7 +102,9 @@ final class BiasedAttention: SelfAttention {
       }
       part += 1
     } combine: { level in
-      for index in 0..<count { levels[level * count + index] += levels[(level + 1) * count + index] }
+      for index in 0..<count {
+        levels[level * count + index] += levels[(level + 1) * count + index]
+      }
     }
     (g + table).update(from: levels, count: count)
   }

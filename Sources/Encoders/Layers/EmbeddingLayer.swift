@@ -27,7 +27,8 @@ struct EmbeddingParameters: Sendable {
   }
 }
 
-/// dropout(LayerNorm(word + position + type)).
+/// dropout(LayerNorm(word + position + type)). The padding token's word has no gradient, as in
+/// torch.nn.Embedding with a padding_idx.
 ///
 /// T tokens, H hidden.
 final class EmbeddingLayer {
@@ -102,6 +103,9 @@ final class EmbeddingLayer {
       typeTokens.sort(count: rows) { Int(pass.at.typeIDs?[$0] ?? 0) }
       Embedding.sumRows(
         g + table, Floats(gradient), typeTokens, parts: pass.tokens.parts, width: width, pass.pool)
+    }
+    for token in 0..<rows where Int(pass.at.inputIDs[token]) == configuration.paddingID {
+      (gradient + token * width).update(repeating: 0, count: width)
     }
     tiedWords?.add(Floats(gradient), scratch.b, pass, g)
     return Floats(gradient)

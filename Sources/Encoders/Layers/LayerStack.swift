@@ -15,7 +15,8 @@ final class LayerStack {
 
   /// - Parameter attention: What the layers have in place of plain attention.
   init(
-    _ layers: [LayerParameters], _ attention: any SelfAttention, _ configuration: ModelConfiguration,
+    _ layers: [LayerParameters], _ attention: any SelfAttention,
+    _ configuration: ModelConfiguration,
     firstSite: Int = 1, isTraining: Bool
   ) {
     self.layers = layers

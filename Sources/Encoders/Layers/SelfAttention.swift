@@ -42,7 +42,7 @@ final class PlainAttention: SelfAttention {
   ) {
     Attention.forward(
       context, probabilities, qkv, scratch, cumulativeLengths: rows.cumulativeLengths,
-      sequenceRows: rows.sequenceRows, heads: configuration.headCount,
+      sequenceRows: rows.sequenceRows, keyCounts: rows.keyCounts, heads: configuration.headCount,
       headWidth: configuration.headWidth, key, pass.pool)
   }
 
