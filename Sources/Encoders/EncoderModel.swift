@@ -12,7 +12,7 @@ package final class EncoderModel {
 
   package init(_ configuration: ModelConfiguration) {
     self.configuration = configuration
-    var layout = ParameterLayout()
+    var layout = ParameterLayout(frozenLayers: configuration.frozenLayers)
     encoder = configuration.architecture.makeEncoder(configuration, &layout)
     layout.place = .head
     head =
@@ -90,7 +90,8 @@ package final class EncoderModel {
       Reduction.zero(gradients, count: layout.dense.count, pool)
       return Floats(activations.encoder.outputGradient)
     }
-    for parameter in layout.parameters where !parameter.isUsed {
+    for parameter in layout.parameters
+    where !parameter.isTrained && layout.dense.contains(parameter.offset) {
       let start = parameter.offset - layout.dense.lowerBound
       Reduction.zero(gradients + start, count: parameter.count, pool)
     }

@@ -12,7 +12,7 @@ import Manifests
 /// and written back.
 package struct ModelConfiguration: Sendable, Equatable {
   /// Which vector of a row its head reads.
-  package enum Pooling: String, Sendable, CaseIterable {
+  package enum Pooling: String, Codable, Sendable, CaseIterable {
     /// That of the first token.
     case first = "cls"
     /// The mean over the tokens.
@@ -48,6 +48,9 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var pooling = Pooling.first
   /// [L] What each label's positive term of the loss is multiplied by; nil: 1. Not in config.json.
   package var positiveWeights: [Float]?
+  /// How many layers are not trained, from the first on, and with them the embeddings; nil: all are
+  /// trained. Not in config.json.
+  package var frozenLayers: Int?
   /// What only this architecture has.
   let particulars: Particulars
 

@@ -17,8 +17,8 @@ package struct Parameter: Sendable, Equatable {
   /// Whether AdamW's weight decay applies: not to biases and norm weights.
   package let decays: Bool
   package let place: Place
-  /// Whether the task's loss depends on it. What does not stays as it was read.
-  package let isUsed: Bool
+  /// Whether it is updated. What is frozen, or has no part in the task's loss, stays as it was read.
+  package let isTrained: Bool
 
   package var count: Int { shape.reduce(1, *) }
   package var range: Range<Int> { offset..<offset + count }
@@ -37,16 +37,32 @@ package struct ParameterLayout: Sendable, Equatable {
   /// words with them, and for one without.
   package private(set) var wordTable = Parameter(
     name: "no word table", shape: [0, 0], offset: 0, decays: false, place: .embeddings,
-    isUsed: false)
+    isTrained: false)
   /// Of the tensors that are appended.
   var place = Parameter.Place.embeddings
+  private let frozenLayers: Int?
+
+  /// - Parameter frozenLayers: How many layers stay as they were read, from the first on, the embeddings
+  ///   with them; nil for nothing frozen.
+  init(frozenLayers: Int? = nil) { self.frozenLayers = frozenLayers }
+
+  private var isFrozen: Bool {
+    switch place {
+    case .embeddings: frozenLayers != nil
+    case .layer(let index): index < frozenLayers ?? 0
+    case .head: false
+    }
+  }
 
   /// Appends a tensor and returns its offset.
+  ///
+  /// - Parameter isUsed: Whether the task's loss depends on it.
   mutating func append(_ name: String, _ shape: [Int], isUsed: Bool = true) -> Int {
     let lowercased = name.lowercased()
     let exempt = ["bias", "layernorm", "layer_norm"].contains { lowercased.contains($0) }
     let parameter = Parameter(
-      name: name, shape: shape, offset: count, decays: !exempt, place: place, isUsed: isUsed)
+      name: name, shape: shape, offset: count, decays: !exempt, place: place,
+      isTrained: isUsed && !isFrozen)
     parameters.append(parameter)
     count += parameter.count
     return parameter.offset
@@ -65,19 +81,46 @@ package struct ParameterLayout: Sendable, Equatable {
   /// The floats of all parameters but the word table: those that have a gradient in every step.
   package var dense: Range<Int> { wordTable.range.upperBound..<count }
 
-  /// The longest runs of neighbouring parameters with one answer to weight decay, without those that the
-  /// loss does not depend on: what an optimizer step iterates over.
-  package var decayRuns: [(range: Range<Int>, decays: Bool)] {
-    var runs: [(range: Range<Int>, decays: Bool)] = []
-    for parameter in parameters where parameter.isUsed {
-      if let last = runs.last, last.decays == parameter.decays,
+  /// What an optimizer step iterates over.
+  package struct UpdateRun: Sendable, Equatable {
+    package var range: Range<Int>
+    package let decays: Bool
+    /// What the learning rate is multiplied by.
+    package let learningRateScale: Double
+  }
+
+  /// The longest runs of neighbouring parameters that are updated alike; what is not trained is in none.
+  ///
+  /// - Parameter layerDecay: What the learning rate is multiplied by for each layer between a parameter
+  ///   and the head.
+  package func updateRuns(layerDecay: Double) -> [UpdateRun] {
+    var runs: [UpdateRun] = []
+    for parameter in parameters where parameter.isTrained {
+      let scale = learningRateScale(of: parameter, layerDecay: layerDecay)
+      if let last = runs.last, last.decays == parameter.decays, last.learningRateScale == scale,
         last.range.upperBound == parameter.range.lowerBound
       {
         runs[runs.count - 1].range = last.range.lowerBound..<parameter.range.upperBound
       } else {
-        runs.append((parameter.range, parameter.decays))
+        runs.append(
+          UpdateRun(range: parameter.range, decays: parameter.decays, learningRateScale: scale))
       }
     }
     return runs
+  }
+
+  /// layerDecay to the number of layers above a parameter: 1 for the head, layerDecay for the last layer,
+  /// and so on down to the embeddings (Clark et al., arXiv 2003.10555, appendix A).
+  package func learningRateScale(of parameter: Parameter, layerDecay: Double) -> Double {
+    let layers = parameters.reduce(0) { count, parameter in
+      if case .layer(let index) = parameter.place { max(count, index + 1) } else { count }
+    }
+    let depth =
+      switch parameter.place {
+      case .head: 0
+      case .layer(let index): layers - index
+      case .embeddings: layers + 1
+      }
+    return (0..<depth).reduce(1) { scale, _ in scale * layerDecay }
   }
 }

@@ -78,7 +78,10 @@ final class TransformerState: EncoderState {
     _ pass: Pass, _ p: Floats, _ g: DenseGradients, progress: (_ completeFrom: Int) -> Void
   ) -> Floats {
     stack.backward(
-      Floats(embeddings.output), pass.tokens, scratch, pass, p, g, progress: progress)
+      downTo: configuration.frozenLayers ?? 0, Floats(embeddings.output), pass.tokens, scratch,
+      pass, p, g, progress: progress)
+    guard configuration.frozenLayers == nil else { return Floats(scratch.a) }
+    stack.finish(pass.tokens, pass, p, g)
     return embeddings.backward(scratch, pass, p, g)
   }
 }

@@ -21,22 +21,23 @@ package final class Replica {
   var gradients: [Arena]
   let optimizer = AdamW()
   /// Of the layout, which is asked for them in every bucket of every step.
-  let decayRuns: [(range: Range<Int>, decays: Bool)]
+  let updateRuns: [ParameterLayout.UpdateRun]
   package let phases = PhaseClock()
 
   /// - Parameters:
+  ///   - layerDecay: See `ParameterLayout.learningRateScale(of:layerDecay:)`.
   ///   - updatesAll: Whether this rank updates all parameters, or a share of them: stretches
   ///     shorter than a huge page, which would bring the moments of others into memory.
   ///   - node: Where the gradient and the parameters lie, if other processes are to read them: what
   ///     `shareMemory` gave.
   package init(
-    _ configuration: ModelConfiguration, threads: Int, updatesAll: Bool = true,
-    node: NodeMemory? = nil
+    _ configuration: ModelConfiguration, threads: Int, layerDecay: Double = 1,
+    updatesAll: Bool = true, node: NodeMemory? = nil
   ) {
     model = EncoderModel(configuration)
     pool = ThreadPool(threads: threads)
     let layout = model.layout
-    decayRuns = layout.decayRuns
+    updateRuns = layout.updateRuns(layerDecay: layerDecay)
     let arena = { (region: Int, count: Int) in
       node.map { Arena(base: $0.buffer(region), count: count, in: $0) } ?? Arena(count: count)
     }
@@ -44,7 +45,8 @@ package final class Replica {
     weights = arena(1, layout.count)
     means = Arena(count: layout.count, pages: updatesAll ? .huge : .small)
     squares = Arena(count: layout.count, pages: updatesAll ? .huge : .small)
-    words = WordRows(optimizer, layout, weights, means, squares)
+    words = WordRows(
+      optimizer, layout, layerDecay: layerDecay, weights, means, squares)
     activations = Activations(model, isTraining: true, threads: threads)
   }
 

@@ -20,7 +20,7 @@ extension Replica {
   /// [U] The words of the global batch in rising order.
   package var touchedWords: UnsafeBufferPointer<Int32> { words.rows }
   /// Whether there are words with gradients of their own.
-  package var hasWords: Bool { model.layout.wordTable.count > 0 }
+  package var hasWords: Bool { words.areTrained }
   /// [U, H] This rank's gradient of these, then the world's.
   package var wordGradient: UnsafeMutableBufferPointer<Float> { words.gradient }
 

@@ -21,13 +21,14 @@ extension Replica {
   package func update(_ range: Range<Int>, _ step: UpdateStep) {
     let first = model.layout.dense.lowerBound
     let inLayout = first + range.lowerBound..<first + range.upperBound
-    for (run, decays) in decayRuns where run.overlaps(inLayout) {
-      let part = run.clamped(to: inLayout)
+    for run in updateRuns where run.range.overlaps(inLayout) {
+      let part = run.range.clamped(to: inLayout)
       let start = part.lowerBound
       optimizer.update(
         weights.base + start, means.base + start, squares.base + start, gradient + (start - first),
-        count: part.count, step: step.number, learningRate: step.learningRate,
-        weightDecay: decays ? step.weightDecay : 0, gradientScale: step.gradientScale, pool)
+        count: part.count, step: step.number,
+        learningRate: step.learningRate * run.learningRateScale,
+        weightDecay: run.decays ? step.weightDecay : 0, gradientScale: step.gradientScale, pool)
     }
   }
 

@@ -68,7 +68,7 @@ package final class Trainer {
     let node = try Replica.shareMemory(
       setup.configuration, communicator, exchange: trajectory.exchange)
     replica = Replica(
-      setup.configuration, threads: threads,
+      setup.configuration, threads: threads, layerDecay: trajectory.layerDecay ?? 1,
       updatesAll: Replica.updatesAll(communicator, exchange: trajectory.exchange), node: node)
     step = try TrainingStep(
       setup.train, replica, trajectory, communicator, node: node, overlap: options.overlap)

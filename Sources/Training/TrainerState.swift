@@ -163,6 +163,8 @@ extension Trajectory {
     try range.require("warmup_ratio", warmupRatio, in: 0...1)
     try range.require("max_grad_norm", maxGradNorm, in: 0...Double.greatestFiniteMagnitude)
     try range.require("dropout", dropout, in: 0...0.999)
+    try range.require("layer_decay", layerDecay, in: 0.01...1)
+    try range.require("frozen_layers", frozenLayers, in: 0...1 << 10)
   }
 }
 

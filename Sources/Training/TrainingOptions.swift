@@ -1,3 +1,5 @@
+import Encoders
+
 /// A training run as its user asked for it. What is nil was not asked for: it comes from the
 /// checkpoint that the run resumes, or else has the default of `Trajectory`.
 package struct TrainingOptions: Sendable {
@@ -84,6 +86,12 @@ package struct TrainingOptions: Sendable {
   package var maxGradNorm: Double?
   /// Every dropout probability of the model, in place of config.json's.
   package var dropout: Double?
+  /// Which vector of a row the head reads; nil: as config.json has it, else the first token's.
+  package var pooling: ModelConfiguration.Pooling?
+  /// What the learning rate is multiplied by for each layer further from the head.
+  package var layerDecay: Double?
+  /// Layers that are not trained, from the first on, the embeddings with them.
+  package var frozenLayers: Int?
   package var seed: UInt64?
   package var exchange: Exchange?
 

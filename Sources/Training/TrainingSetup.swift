@@ -82,7 +82,9 @@ struct TrainingSetup {
       return try adopt(checkpoint, in: run.checkpoints).json()
     }.map { try TrainerState(json: $0, path: "trainer_state.json") }
     configuration = try Self.readConfiguration(
-      options, communicator, checkpoint: checkpoint, resumed: resumed != nil, train, validation)
+      options, communicator, checkpoint: checkpoint, resumed: resumed != nil,
+      frozenLayers: resumed.map(\.trajectory.frozenLayers) ?? options.frozenLayers, train,
+      validation)
     try communicator.agree { [configuration] in
       guard isRoot else { return }
       try requireTensors(
@@ -123,7 +125,7 @@ extension TrainingSetup {
   /// the labels of the shards.
   private static func readConfiguration(
     _ options: TrainingOptions, _ communicator: Communicator, checkpoint: Checkpoint?,
-    resumed: Bool, _ train: ShardFolder, _ validation: ShardFolder
+    resumed: Bool, frozenLayers: Int?, _ train: ShardFolder, _ validation: ShardFolder
   ) throws -> ModelConfiguration {
     let path = resumed ? "config.json of the checkpoint" : options.model + "/config.json"
     let json = try communicator.share {
@@ -141,7 +143,15 @@ extension TrainingSetup {
           found: "a max_length of \(data.maxLength)",
           remedy: "cut the shards with --max-length \(configuration.maxTokens)")
       }
+      configuration.frozenLayers = frozenLayers
+      if let frozenLayers, frozenLayers > configuration.layerCount {
+        throw TrainingError(
+          .usage, "--freeze-layers",
+          expected: "at most \(configuration.layerCount), the model's layers",
+          found: "\(frozenLayers)", remedy: "freeze fewer")
+      }
       guard !resumed else { return configuration }
+      if let pooling = options.pooling { configuration.pooling = pooling }
       configuration.labelNames = train.labelNames
       configuration.task = .multiLabel
       if let dropout = options.dropout { configuration.setDropout(Float(dropout)) }

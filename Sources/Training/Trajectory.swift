@@ -1,4 +1,5 @@
 import Collectives
+import Encoders
 
 /// All that defines the parameters after every step, but for the world size, which does not.
 ///
@@ -17,6 +18,12 @@ package struct Trajectory: Codable, Sendable, Equatable {
   package var maxGradNorm: Double
   /// nil: as the model's config.json has it.
   package var dropout: Double?
+  /// nil: as the model's config.json has it.
+  package var pooling: ModelConfiguration.Pooling?
+  /// nil: 1.
+  package var layerDecay: Double?
+  /// nil: all layers are trained.
+  package var frozenLayers: Int?
   package var exchange: TrainingOptions.Exchange
   /// SHA-256 of the training shards' manifest.
   package var trainSHA256: String
@@ -24,7 +31,7 @@ package struct Trajectory: Codable, Sendable, Equatable {
   package var vocabularySHA256: String?
 
   enum CodingKeys: String, CodingKey {
-    case seed, schedule, dropout
+    case seed, schedule, dropout, pooling
     case batchSize = "batch_size"
     case microBatches = "micro_batches"
     case requestedMicroBatches = "requested_micro_batches"
@@ -32,6 +39,8 @@ package struct Trajectory: Codable, Sendable, Equatable {
     case weightDecay = "weight_decay"
     case warmupRatio = "warmup_ratio"
     case maxGradNorm = "max_grad_norm"
+    case layerDecay = "layer_decay"
+    case frozenLayers = "frozen_layers"
     case exchange = "all_reduce"
     case trainSHA256 = "train_sha256"
     case vocabularySHA256 = "vocabulary_sha256"
@@ -51,6 +60,9 @@ package struct Trajectory: Codable, Sendable, Equatable {
     schedule = options.schedule ?? .linear
     maxGradNorm = options.maxGradNorm ?? 1
     dropout = options.dropout
+    pooling = options.pooling
+    layerDecay = options.layerDecay
+    frozenLayers = options.frozenLayers
     exchange = options.exchange ?? .tree
     self.trainSHA256 = trainSHA256
     self.vocabularySHA256 = vocabularySHA256
@@ -88,12 +100,17 @@ package struct Trajectory: Codable, Sendable, Equatable {
     if options.microBatches != requestedMicroBatches {
       try same("--micro-batches", options.microBatches, microBatches)
     }
-    if let dropout { try same("--dropout", options.dropout, dropout) }
-    if dropout == nil, let given = options.dropout {
+    func sameIfGiven<Value: Equatable>(_ flag: String, _ given: Value?, _ saved: Value?) throws {
+      if let saved { return try same(flag, given, saved) }
+      guard let given else { return }
       throw TrainingError(
-        .usage, "--dropout", expected: "none given, as in the run that this one resumes",
+        .usage, flag, expected: "none given, as in the run that this one resumes",
         found: "\(given)", remedy: "leave the flag out, or start anew in another --output")
     }
+    try sameIfGiven("--dropout", options.dropout, dropout)
+    try sameIfGiven("--pooling", options.pooling?.rawValue, pooling?.rawValue)
+    try sameIfGiven("--layer-decay", options.layerDecay, layerDecay)
+    try sameIfGiven("--freeze-layers", options.frozenLayers, frozenLayers)
     try same("--all-reduce", options.exchange?.rawValue, exchange.rawValue)
     try same("--train (SHA-256 of its manifest)", trainSHA256, self.trainSHA256)
     if let saved = self.vocabularySHA256 {
@@ -136,6 +153,8 @@ extension TrainingOptions {
     try inRange(warmupRatio, "--warmup-ratio", from: 0, to: 1)
     try inRange(maxGradNorm, "--max-grad-norm", from: 0, to: .greatestFiniteMagnitude)
     try inRange(dropout, "--dropout", from: 0, to: 0.999)
+    try inRange(layerDecay, "--layer-decay", from: 0.01, to: 1)
+    try inRange(frozenLayers, "--freeze-layers", from: 0, to: 1 << 10)
     try inRange(keep, "--keep", from: 1)
     try inRange(patience, "--patience", from: 1)
     try inRange(threads, "--threads", from: 1, to: 1024)

@@ -8,10 +8,13 @@ import Kernels
 /// ranks can add theirs like any other floats.
 ///
 /// T tokens of this rank, V words, U of them touched, H hidden. A model whose word table is dense, or
-/// that has none, has no words here: V and H are 0, and no token is of any.
+/// that has none, has no words here, and neither has one whose table is frozen: no token is of any.
 final class WordRows {
   private let width: Int
   private let decays: Bool
+  private let learningRateScale: Double
+  /// Whether the words have gradients of their own: not where their table is frozen or dense.
+  let areTrained: Bool
   private let updates: LazyAdamW
   /// [T] The ids of this rank's micro-batches, one after the other.
   private(set) var ids: [Int32] = []
@@ -30,13 +33,15 @@ final class WordRows {
   /// - Parameters:
   ///   - parameters: The replica's, as are the moments: they must outlive this object.
   init(
-    _ optimizer: AdamW, _ layout: ParameterLayout, _ parameters: Arena, _ expAvg: Arena,
-    _ expAvgSq: Arena
+    _ optimizer: AdamW, _ layout: ParameterLayout, layerDecay: Double, _ parameters: Arena,
+    _ expAvg: Arena, _ expAvgSq: Arena
   ) {
     let table = layout.wordTable
     let rows = table.shape[0]
     width = table.shape[1]
     decays = table.decays
+    areTrained = table.isTrained
+    learningRateScale = layout.learningRateScale(of: table, layerDecay: layerDecay)
     updates = LazyAdamW(
       optimizer, parameters.base + table.offset, expAvg.base + table.offset,
       expAvgSq.base + table.offset, rows: rows, width: width)
@@ -56,7 +61,7 @@ final class WordRows {
   func begin(_ batches: [PackedBatch], _ pool: ThreadPool) {
     ids.removeAll(keepingCapacity: true)
     starts.removeAll(keepingCapacity: true)
-    guard width > 0 else { return }
+    guard areTrained else { return }
     var bounds = [0]
     for batch in batches {
       starts.append(ids.count)
@@ -76,7 +81,7 @@ final class WordRows {
   ///
   /// - Parameter gradient: [tokens of the batch, H]
   func keep(_ gradient: Floats, ofBatch batch: Int) {
-    guard width > 0 else { return }
+    guard areTrained else { return }
     let start = starts[batch]
     let end = batch + 1 < starts.count ? starts[batch + 1] : ids.count
     (tokenGradients.base + start * width).update(from: gradient, count: (end - start) * width)
@@ -98,8 +103,10 @@ final class WordRows {
 
   /// One step of all rows.
   func update(_ step: UpdateStep, _ pool: ThreadPool) {
+    guard areTrained else { return }
     updates.update(
-      rows: touched.rows, values.base, step: step.number, learningRate: step.learningRate,
+      rows: touched.rows, values.base, step: step.number,
+      learningRate: step.learningRate * learningRateScale,
       weightDecay: decays ? step.weightDecay : 0, gradientScale: step.gradientScale, pool)
   }
 

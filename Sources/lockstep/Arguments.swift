@@ -1,4 +1,5 @@
 import ArgumentParser
+import Encoders
 import Foundation
 import Training
 
@@ -10,6 +11,7 @@ extension TrainingOptions.ShardVerification: ExpressibleByArgument {}
 extension TrainingOptions.EvaluationRanks: ExpressibleByArgument {}
 extension TrainingOptions.SaveMode: ExpressibleByArgument {}
 extension TrainingOptions.Overlap: ExpressibleByArgument {}
+extension ModelConfiguration.Pooling: ExpressibleByArgument {}
 extension BestMetric: ExpressibleByArgument {}
 
 extension TrainingOptions.Interval: ExpressibleByArgument {

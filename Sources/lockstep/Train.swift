@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collectives
+import Encoders
 import Foundation
 import Tokenizers
 import Training
@@ -45,6 +46,13 @@ struct Train: ParsableCommand {
   var maxGradNorm: Double?
   @Option(help: "Every dropout probability. (default: the model's)")
   var dropout: Double?
+  @Option(help: "What the head reads of a row: cls (its first token) or mean. (default: cls)")
+  var pooling: ModelConfiguration.Pooling?
+  @Option(help: "Factor of the learning rate for each layer further from the head. (default: 1)")
+  var layerDecay: Double?
+  @Option(
+    help: "Layers that are not trained, from the first on, embeddings included; 0: these alone.")
+  var freezeLayers: Int?
   @Option(help: "Seed of the epoch order, dropout and new weights. (default: 42)")
   var seed: UInt64?
   @Option(help: "Gradient exchange; mpi is for comparison. (default: tree)")
@@ -93,7 +101,8 @@ struct Train: ParsableCommand {
   /// What a recipe may set.
   static let flags: Set<String> = [
     "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
-    "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout", "seed",
+    "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout",
+    "pooling", "layer-decay", "freeze-layers", "seed",
     "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
     "patience", "threads", "max-shard-size", "save-mode", "overlap", "verify-shards", "stop-at",
     "time-limit", "watchdog", "check-replicas-every", "format",
@@ -148,6 +157,9 @@ struct Train: ParsableCommand {
     options.schedule = schedule
     options.maxGradNorm = maxGradNorm
     options.dropout = dropout
+    options.pooling = pooling
+    options.layerDecay = layerDecay
+    options.frozenLayers = freezeLayers
     options.seed = seed
     options.exchange = allReduce
     options.resume =

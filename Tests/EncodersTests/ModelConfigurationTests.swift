@@ -168,8 +168,31 @@ import Testing
       let exempt = parameter.name.hasSuffix("bias") || parameter.name.contains("LayerNorm")
       #expect(parameter.decays == !exempt, "\(parameter.name)")
     }
-    let runs = layout.decayRuns
+    let runs = layout.updateRuns(layerDecay: 1)
     #expect(runs.map(\.range.count).reduce(0, +) == layout.count)
     #expect(zip(runs, runs.dropFirst()).allSatisfy { $0.decays != $1.decays })
+  }
+
+  @Test("the learning rate decays by layer from the head down, and frozen layers are in no run")
+  func layersAreScaledOrFrozen() {
+    var model = ModelConfiguration(
+      vocabularySize: 10, hiddenSize: 4, layerCount: 3, headCount: 2, intermediateSize: 8,
+      labelNames: ["a"])
+    let whole = EncoderModel(model).layout
+    func scale(_ name: String) -> Double? {
+      let parameter = whole.parameters.first { $0.name == name }
+      return parameter.flatMap { parameter in
+        whole.updateRuns(layerDecay: 0.5).first { $0.range.contains(parameter.offset) }
+      }?.learningRateScale
+    }
+    #expect(scale("classifier.weight") == 1)
+    #expect(scale("bert.encoder.layer.2.output.dense.bias") == 0.5)
+    #expect(scale("bert.encoder.layer.0.output.dense.bias") == 0.125)
+    #expect(scale("bert.embeddings.word_embeddings.weight") == 0.0625)
+    model.frozenLayers = 2
+    let frozen = EncoderModel(model).layout
+    let first = frozen.updateRuns(layerDecay: 1).map(\.range.lowerBound).min()
+    let third = frozen.parameters.first { $0.name.hasPrefix("bert.encoder.layer.2.") }
+    #expect(first == third?.offset)
   }
 }

@@ -130,7 +130,7 @@ import Training
     _ comparison: inout GoldenComparison, _ replica: Replica, _ expected: GoldenTensors
   ) throws {
     let reference = expected.names.filter { $0.hasPrefix("grad.") }
-    let used = replica.model.layout.parameters.filter(\.isUsed)
+    let used = replica.model.layout.parameters.filter(\.isTrained)
     #expect(Set(reference) == Set(used.map { "grad." + $0.name }))
     let all = reference.flatMap { expected.floats($0) ?? [] }
     let globalNorm = norm(all.map(Double.init))

@@ -66,16 +66,23 @@ final class LayerStack {
   /// Turns scratch A from the gradient of the last layer's output [T, H] into that of `input`, and
   /// overwrites the gradients of all layers.
   ///
-  /// - Parameter progress: Called after every layer, with the offset of its first tensor.
+  /// - Parameters:
+  ///   - lowest: The first layer to go through: those below it are frozen.
+  ///   - progress: Called after every layer, with the offset of its first tensor.
   func backward(
-    _ input: Floats, _ rows: TokenRows, _ scratch: Scratch, _ pass: Pass, _ p: Floats,
+    downTo lowest: Int, _ input: Floats, _ rows: TokenRows, _ scratch: Scratch, _ pass: Pass,
+    _ p: Floats,
     _ g: DenseGradients, progress: (_ completeFrom: Int) -> Void
   ) {
-    for index in layers.indices.reversed() {
+    for index in layers.indices.reversed() where index >= lowest {
       let input = index == 0 ? input : Floats(buffers[index - 1].output)
       backward(index, input, rows, scratch, pass, p, g)
       progress(layers[index].first)
     }
+  }
+
+  /// Overwrites the gradients of what the layers share, after `backward`.
+  func finish(_ rows: TokenRows, _ pass: Pass, _ p: Floats, _ g: DenseGradients) {
     attention.finish(rows, pass, p, g)
   }
 
