@@ -112,7 +112,7 @@ package final class ShardsBenchmark {
   private func check(_ data: ShardFolder, _ made: [(ids: [Int32], labels: [Float])]) throws {
     for (number, row) in made.enumerated() {
       let found = try data.read([number])
-      guard found.inputIDs != row.ids || found.labels != row.labels else { continue }
+      guard found.inputIDs != row.ids || found.labels.floats != row.labels else { continue }
       throw BenchmarkError(
         place: "row \(number) of \(data.path)", expected: "\(row.ids)", found: "\(found.inputIDs)",
         remedy: "test this machine's memory and disk")

@@ -105,8 +105,13 @@ package final class StepBenchmark {
   private func takeStep(_ rows: [Int]) throws -> TrainingStep.Outcome {
     stepsTaken += 1
     return try step.take(
-      rows, step: stepsTaken, learningRate: Self.learningRate, stopRequested: false,
+      rows, step: stepsTaken, epoch: epoch(ofStep: stepsTaken), learningRate: Self.learningRate,
+      stopRequested: false,
       parametersWillChange: {})
+  }
+
+  private func epoch(ofStep step: Int) -> Int {
+    (step - 1) / (data.rows / min(trajectory.batchSize, data.rows))
   }
 
   /// The global batch of a step from 1: the batches of whole epochs follow each other, and a last one

@@ -66,6 +66,11 @@ package struct PackedBatch: Sendable {
       masked: masked)
   }
 
+  /// The row in the dataset that a token is of.
+  package func row(ofToken token: Int) -> UInt32 {
+    rows[(cumulativeLengths.firstIndex { Int($0) > token } ?? rows.count) - 1]
+  }
+
   /// What buffers must hold for it.
   var capacity: Capacity {
     let lengths = zip(cumulativeLengths, cumulativeLengths.dropFirst()).map { Int($1 - $0) }

@@ -35,6 +35,9 @@ package enum Task: String, Sendable, Equatable, CaseIterable {
     }
   }
 
+  /// Whether every token has logits, rather than every row.
+  package var labelsTokens: Bool { self == .tokenClassification || self == .questionAnswering }
+
   /// Whether the head is on one vector a row, rather than on tokens.
   var isOfSequences: Bool { problemType != nil }
 }

@@ -22,6 +22,7 @@ package struct Philox4x32: Sendable {
     case initialization = 1
     case epochOrder = 2
     case syntheticRow = 3
+    case masking = 4
 
     /// The domain at its place in the counter's second word.
     var bits: UInt32 { rawValue << 28 }
@@ -137,6 +138,14 @@ package struct Philox4x32: Sendable {
 }
 
 extension Philox4x32 {
+  /// Four random words for a token of a row in an epoch.
+  package static func maskingWords(
+    seed: UInt64, epoch: UInt32, row: UInt32, position: UInt32
+  ) -> SIMD4<UInt32> {
+    block(
+      counter: SIMD4(position, Domain.masking.bits, row, epoch), key: key(seed: seed))
+  }
+
   /// Fills `y` [count] with normal numbers of mean 0, a pure function of (seed, name, index).
   ///
   /// Box-Muller in double precision: the four words of block i give elements 4i .. 4i + 3, the first

@@ -11,7 +11,8 @@ struct OpenShard: ~Copyable {
   private var typeIDs: Column<UInt8>?
   private var rowIDs: Column<UInt8>
   private var rowIDOffsets: Column<Int64>
-  private var labels: Column<Float>
+  private var floatLabels: Column<Float>?
+  private var integerLabels: Column<Int32>?
   private var rowIDBytes = 0
   // Last, so that the datasets end before their file.
   private let file: File
@@ -24,8 +25,14 @@ struct OpenShard: ~Copyable {
       description.hasPairs ? try Column<UInt8>(ShardFormat.tokenTypeIDs, in: file) : nil
     let rowIDs = try Column<UInt8>(ShardFormat.rowIDs, in: file)
     var rowIDOffsets = try Column<Int64>(ShardFormat.rowIDOffsets, in: file)
-    let labels = try Column<Float>(
-      ShardFormat.labels, rowShape: [description.labelNames.count], in: file)
+    let task = description.task
+    let labelShape = task.labelShape(labelCount: description.labelNames.count)
+    let floatLabels =
+      task.hasFloatLabels
+      ? try Column<Float>(ShardFormat.labels, rowShape: labelShape, in: file) : nil
+    let integerLabels =
+      task.hasFloatLabels
+      ? nil : try Column<Int32>(ShardFormat.labels, rowShape: labelShape, in: file)
     try offsets.append(CollectionOfOne(0))
     try rowIDOffsets.append(CollectionOfOne(0))
     self.description = description
@@ -34,17 +41,19 @@ struct OpenShard: ~Copyable {
     self.typeIDs = typeIDs
     self.rowIDs = rowIDs
     self.rowIDOffsets = rowIDOffsets
-    self.labels = labels
+    self.floatLabels = floatLabels
+    self.integerLabels = integerLabels
     self.file = file
   }
 
   mutating func append(
-    _ ids: [Int32], _ types: [UInt8]?, _ rowID: String, _ values: [Float]
+    _ ids: [Int32], _ types: [UInt8]?, _ rowID: String, _ labels: RowLabels
   ) throws {
     try inputIDs.append(ids)
     if let types { try typeIDs?.append(types) }
     try rowIDs.append(rowID.utf8)
-    try labels.append(values)
+    try floatLabels?.append(labels.floats)
+    try integerLabels?.append(labels.integers)
     rows += 1
     tokens += ids.count
     rowIDBytes += rowID.utf8.count
@@ -59,7 +68,8 @@ struct OpenShard: ~Copyable {
     if let typeIDs { try typeIDs.finish() }
     try rowIDs.finish()
     try rowIDOffsets.finish()
-    try labels.finish()
+    if let floatLabels { try floatLabels.finish() }
+    if let integerLabels { try integerLabels.finish() }
     try ShardFormat.writeAttributes(description, rows: rows, tokens: tokens, to: file)
     try file.close()
   }

@@ -7,6 +7,7 @@ import Manifests
 /// for, through HDF5's cache of decoded chunks.
 final class PackedShard: ShardContent {
   let offsets: [Int64]
+  private let task: ShardTask
   private let labelCount: Int
   private let hasPairs: Bool
   private let inputIDs: Dataset
@@ -34,9 +35,14 @@ final class PackedShard: ShardContent {
       ? try Dataset(ShardFormat.tokenTypeIDs, in: file, cacheBytes: Self.cacheBytes) : nil
     try typeIDs?.expect(.integer(bits: 8, signed: false), shape: [tokens])
     let labels = try Dataset(ShardFormat.labels, in: file, cacheBytes: Self.cacheBytes)
-    try labels.expect(.float(bits: 32), shape: [rows, description.labelNames.count])
+    let task = description.task
+    try labels.expect(
+      task.hasFloatLabels ? .float(bits: 32) : .integer(bits: 32, signed: true),
+      shape: [task.labelsTokens ? tokens : rows]
+        + task.labelShape(labelCount: description.labelNames.count))
     offsets =
       try knownOffsets ?? Self.readOffsets(of: file, description, rows: rows, tokens: tokens)
+    self.task = task
     labelCount = description.labelNames.count
     self.hasPairs = hasPairs
     self.inputIDs = inputIDs
@@ -47,21 +53,29 @@ final class PackedShard: ShardContent {
 
   var decodedBytes: Int {
     let tokens = Int(offsets[offsets.count - 1])
-    return tokens * (hasPairs ? 5 : 4) + (offsets.count - 1) * (4 * labelCount + 4)
+    let labelBytes = 4 * task.labelShape(labelCount: labelCount).reduce(1, *)
+    return tokens * (hasPairs ? 5 : 4) + (task.labelsTokens ? tokens * labelBytes : 0)
+      + (offsets.count - 1) * ((task.labelsTokens ? 0 : labelBytes) + 4)
   }
 
   func read(_ rows: Range<Int>) throws -> RowBatch {
     let first = offsets[rows.lowerBound]
     let tokens = Int(first)..<Int(offsets[rows.upperBound])
     _ = try checkedTokenCount(tokens.count, inputIDs.place)
-    var batch = RowBatch(hasPairs: hasPairs)
+    var batch = RowBatch(task, hasPairs: hasPairs)
     batch.inputIDs = try inputIDs.read(tokens)
     if let id = batch.inputIDs.first(where: { $0 < 0 }) {
       _ = try checkedID(Int64(id), inputIDs.place)
     }
     batch.typeIDs = try typeIDs?.read(tokens)
-    batch.labels = try labels.read(rows)
-    try checkLabels(batch.labels, labels.place)
+    let labelled = task.labelsTokens ? tokens : rows
+    batch.labels =
+      task.hasFloatLabels
+      ? RowLabels(task, try labels.read(labelled) as [Float])
+      : RowLabels(task, try labels.read(labelled) as [Int32])
+    try batch.labels.check(
+      labelCount: labelCount, lengths: rows.map { Int(offsets[$0 + 1] - offsets[$0]) },
+      labels.place)
     for row in rows {
       batch.rows.append(UInt32(row))
       batch.cumulativeLengths.append(Int32(offsets[row + 1] - first))
@@ -112,6 +126,7 @@ final class PackedShard: ShardContent {
           found: quoted("\(found)"), remedy: "use the shards of one folder together")
       }
     }
+    try check("task", expected.task.rawValue, found.description.task.rawValue)
     try check("label_names", expected.labelNames, found.description.labelNames)
     try check("max_length", expected.maxLength, found.description.maxLength)
     try check(

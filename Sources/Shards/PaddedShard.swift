@@ -74,7 +74,7 @@ final class PaddedShard: ShardContent {
   }
 
   func read(_ rows: Range<Int>) throws -> RowBatch {
-    var batch = RowBatch(hasPairs: hasPairs)
+    var batch = RowBatch(.multiLabel, hasPairs: hasPairs)
     let blockRows = max(1, Self.blockElements / max(1, width))
     for start in stride(from: rows.lowerBound, to: rows.upperBound, by: blockRows) {
       try readBlock(start..<min(start + blockRows, rows.upperBound), into: &batch)
@@ -96,8 +96,9 @@ final class PaddedShard: ShardContent {
         try checkedTokenCount(batch.inputIDs.count, inputIDs.place))
     }
     let values: [Float] = try labels.read(rows)
-    try checkLabels(values, labels.place)
-    batch.labels += values
+    let block = RowLabels(.multiLabel, values)
+    try block.check(labelCount: labelNames.count, lengths: [], labels.place)
+    batch.labels.append(block)
   }
 
   func rowID(_ row: Int) throws -> String? { nil }

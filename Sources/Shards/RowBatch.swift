@@ -10,11 +10,11 @@ package struct RowBatch: Sendable, Equatable {
   package internal(set) var typeIDs: [UInt8]?
   /// [S + 1] Row s has the tokens cumulativeLengths[s] ..< cumulativeLengths[s + 1].
   package internal(set) var cumulativeLengths: [Int32] = [0]
-  /// [S, L]
-  package internal(set) var labels: [Float] = []
+  package internal(set) var labels: RowLabels
 
-  init(hasPairs: Bool) {
+  init(_ task: ShardTask, hasPairs: Bool) {
     typeIDs = hasPairs ? [] : nil
+    labels = RowLabels(task)
   }
 
   /// The tokens of row `s` of the batch.
@@ -29,6 +29,6 @@ package struct RowBatch: Sendable, Equatable {
     inputIDs += other.inputIDs[tokens]
     if let types = other.typeIDs { typeIDs?.append(contentsOf: types[tokens]) }
     cumulativeLengths.append(Int32(inputIDs.count))
-    labels += other.labels[s * labelCount..<(s + 1) * labelCount]
+    labels.append(s, tokens: tokens, of: other.labels, labelCount: labelCount)
   }
 }

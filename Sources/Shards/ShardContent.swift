@@ -20,15 +20,6 @@ func checkedID(_ id: Int64, _ place: String) throws -> Int32 {
   return id
 }
 
-/// Labels of the multi-label task: 0, 1, or a share between them.
-func checkLabels(_ labels: [Float], _ place: String) throws {
-  if let value = labels.first(where: { !(0...1).contains($0) }) {
-    throw ShardsError(
-      place: place, expected: "finite labels from 0 to 1", found: "\(value)",
-      remedy: "write the shards again")
-  }
-}
-
 func checkedTokenCount(_ count: Int, _ place: String) throws -> Int32 {
   guard let count = Int32(exactly: count) else {
     throw ShardsError(

@@ -13,6 +13,7 @@ package final class ShardFolder {
   package let path: String
   package let rows: Int
   package let tokens: Int
+  package let task: ShardTask
   package let labelNames: [String]
   /// No row has more tokens.
   package let maxLength: Int
@@ -58,6 +59,7 @@ package final class ShardFolder {
     sealed = source.sealed
     shardPaths = source.paths
     manifestSHA256 = source.identity
+    task = source.description.task
     labelNames = source.description.labelNames
     maxLength = source.description.maxLength
     hasPairs = source.description.hasPairs
@@ -88,7 +90,7 @@ package final class ShardFolder {
 
   /// Some rows, in the order asked; a row may be asked for twice.
   package func read(_ rows: [Int]) throws -> RowBatch {
-    var batch = RowBatch(hasPairs: hasPairs)
+    var batch = RowBatch(task, hasPairs: hasPairs)
     for row in rows {
       let (shard, local) = locate(row)
       let (part, index) = try source(of: local, in: shard)

@@ -2,9 +2,19 @@ import HDF5
 import Manifests
 
 /// What the rows of a shard are labelled for; it decides the form of the dataset `labels`.
-package enum ShardTask: String, Sendable, Codable {
+package enum ShardTask: String, Sendable, Codable, CaseIterable {
   /// float32 [rows, labels]: for each label its probability, 0 or 1.
   case multiLabel = "multi-label"
+  /// int32 [rows]: one of the labels.
+  case multiClass = "multi-class"
+  /// float32 [rows]
+  case regression
+  /// int32 [tokens]: one of the labels, or -100.
+  case tokenClassification = "token-classification"
+  /// int32 [rows, 2]: first and last token of the answer.
+  case questionAnswering = "question-answering"
+  /// int32 [rows]: whether the second segment follows the first.
+  case pretraining
 }
 
 /// What all shards of a folder have in common.
@@ -103,7 +113,8 @@ enum ShardFormat {
     }
     guard let task = ShardTask(rawValue: task) else {
       throw ShardsError(
-        place: place, expected: "the task \(ShardTask.multiLabel.rawValue)",
+        place: place,
+        expected: "a task: \(ShardTask.allCases.map(\.rawValue).joined(separator: ", "))",
         found: quoted(task), remedy: "use the lockstep that wrote it, or write it again")
     }
     return task

@@ -129,7 +129,7 @@ extension ShardManifest {
       guard let maxLength = integers["max_length"], let rows = integers["rows"],
         let tokens = integers["tokens"], let vocabulary = strings["vocabulary_sha256"],
         let texts = integers["texts_per_row"], (1...2).contains(texts), !files.isEmpty,
-        !labelNames.isEmpty, (1...1 << 31).contains(maxLength)
+        labelNames.isEmpty != checkedTask.hasLabelNames, (1...1 << 31).contains(maxLength)
       else {
         throw missing(
           place,

@@ -31,7 +31,8 @@ package final class ShardWriter {
     destination: String, description: ShardDescription, rows: Int, shards: Int? = nil,
     overwriting: Bool = false
   ) throws {
-    precondition(!description.labelNames.isEmpty && description.maxLength > 0)
+    precondition(description.task.hasLabelNames == !description.labelNames.isEmpty)
+    precondition(description.maxLength > 0)
     let most = min(rows, 100_000)
     let count = shards ?? max(1, (rows + Self.defaultRowsPerShard - 1) / Self.defaultRowsPerShard)
     guard rows > 0, (1...most).contains(count) else {
@@ -52,11 +53,15 @@ package final class ShardWriter {
   ///   - ids: at most `maxLength` tokens, each >= 0.
   ///   - typeIDs: as many as `ids` for pairs; ignored for single texts.
   ///   - rowID: what names the row in reports.
-  ///   - labels: one value for each label name.
+  ///   - labels: Those of the row, in the form of the task.
   package func append(
-    ids: [Int32], typeIDs: [UInt8]? = nil, rowID: String, labels: [Float]
+    ids: [Int32], typeIDs: [UInt8]? = nil, rowID: String, labels: RowLabels
   ) throws {
-    precondition(labels.count == description.labelNames.count, "a value for each label")
+    let shape = description.task.labelShape(labelCount: description.labelNames.count)
+    precondition(
+      labels.task == description.task
+        && labels.count == (labels.task.labelsTokens ? ids.count : shape.reduce(1, *)),
+      "a value for each label")
     precondition(ids.count <= description.maxLength, "more tokens than max_length")
     precondition(!description.hasPairs || typeIDs?.count == ids.count, "a type for each token")
     guard written < rows else {
@@ -74,6 +79,15 @@ package final class ShardWriter {
       histogram += repeatElement(0, count: ids.count + 1 - histogram.count)
     }
     histogram[ids.count] += 1
+  }
+
+  /// Appends the next row of a multi-label data set.
+  ///
+  /// - Parameter labels: one value for each label name.
+  package func append(
+    ids: [Int32], typeIDs: [UInt8]? = nil, rowID: String, labels: [Float]
+  ) throws {
+    try append(ids: ids, typeIDs: typeIDs, rowID: rowID, labels: RowLabels(.multiLabel, labels))
   }
 
   /// Seals the folder, which then is at its destination. Returns its manifest.

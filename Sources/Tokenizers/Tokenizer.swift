@@ -91,6 +91,14 @@ package final class Tokenizer: Sendable {
   /// The id of a token, compared by its bytes; nil if the vocabulary does not have it.
   package func id(of token: String) -> Int32? { definition.vocabulary.id(of: token) }
 
+  /// The tokens that stand for no word, in rising order.
+  package var specialTokenIDs: [Int32] { specialIDs.sorted() }
+
+  /// The token that hides a word in pre-training: `[MASK]` or `<mask>`; nil where there is neither.
+  package var maskID: Int32? {
+    ["[MASK]", "<mask>"].lazy.compactMap { self.id(of: $0) }.first
+  }
+
   /// How many special tokens are put around a text or a pair: the least `maxLength`.
   package func numSpecialTokens(isPair: Bool) -> Int {
     definition.template.numSpecialTokens(isPair: isPair)

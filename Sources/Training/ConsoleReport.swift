@@ -7,9 +7,7 @@ package final class ConsoleReport {
   private var bar: ProgressBar?
   private var lastLine = ContinuousClock.now
   private var hasHeading = false
-  private let columns = [
-    "Epoch", "Step", "Training Loss", "Validation Loss", "F1", "ROC AUC", "Accuracy",
-  ]
+  private static let columns = ["Epoch", "Step", "Training Loss", "Validation Loss"]
 
   /// Time between plain lines where standard error is not a terminal.
   private static let lineInterval = Duration.seconds(10)
@@ -48,33 +46,40 @@ package final class ConsoleReport {
   }
 
   package func evaluation(_ record: EvaluationRecord) {
+    let metrics = record.metrics
+    let columns = Self.columns + metrics.headline.map { title($0.name) }
     if !hasHeading {
       hasHeading = true
       say(columns.map { pad($0) }.joined(separator: "  "))
     }
-    let metrics = record.metrics
-    let cells = [
-      String(format: "%.2f", record.epoch), "\(record.step)",
-      String(format: "%.6f", record.trainLoss), String(format: "%.6f", metrics.loss),
-      String(format: "%.6f", metrics.f1),
-      metrics.rocAUC.map { String(format: "%.6f", $0) } ?? "undefined",
-      String(format: "%.6f", metrics.accuracy),
-    ]
+    let cells =
+      [
+        String(format: "%.2f", record.epoch), "\(record.step)",
+        String(format: "%.6f", record.trainLoss), String(format: "%.6f", metrics.loss),
+      ] + metrics.headline.map { $0.value.map { String(format: "%.6f", $0) } ?? "undefined" }
     say(zip(cells, columns).map { pad($0, to: max(8, $1.count)) }.joined(separator: "  "))
   }
 
   /// What the run leaves behind.
-  package func best(path: String, _ metrics: MultiLabelMetrics) {
-    say(
-      String(
-        format: "best: f1 %.4f, validation loss %.4f, accuracy %.4f at ", metrics.f1, metrics.loss,
-        metrics.accuracy) + path)
+  package func best(path: String, _ metrics: any TaskMetrics) {
+    let numbers = (metrics.headline + [("validation loss", metrics.loss)]).map { name, value in
+      name + " " + (value.map { String(format: "%.4f", $0) } ?? "undefined")
+    }
+    say("best: \(numbers.joined(separator: ", ")) at \(path)")
   }
 
   /// - Parameter bytes: Of every rank.
   package func peakMemory(_ bytes: [Int]) {
     guard let most = bytes.max(), most > 0, let rank = bytes.firstIndex(of: most) else { return }
     say(String(format: "memory: at most %.0f MB resident, on rank %d", Double(most) / 1e6, rank))
+  }
+
+  /// `roc_auc` as a heading: ROC AUC.
+  private func title(_ name: String) -> String {
+    name.split(separator: "_").map { word in
+      ["f1", "roc", "auc", "mse", "rmse", "mae"].contains(word)
+        ? word.uppercased() : word.capitalized
+    }.joined(separator: " ")
   }
 
   private func pad(_ text: String, to width: Int = 8) -> String {

@@ -30,50 +30,94 @@ package final class Evaluator {
     activations = Activations(model, isTraining: false, threads: pool.threads)
   }
 
-  /// Logits [S, L], row-major.
+  /// What the model says of a batch: its logits, row-major; [S, L], or [T, L] where tokens have them.
   ///
-  /// - Throws: `EncoderError` for a batch that the model cannot take.
+  /// - Throws: `EncoderError` for a batch that the model cannot take, `TrainingError` for logits that are
+  ///   not finite.
   package func logits(_ batch: PackedBatch) throws -> [Float] {
-    try batch.check(against: model.configuration)
-    model.forward(batch, parameters.base, activations, dropout: nil, pool, progress: layerDone)
-    let named = model.logits(batch, activations, pool)[0]
+    let named = try forward(batch)[0]
     let logits = Array(
       UnsafeBufferPointer(start: named.values, count: named.rows * named.columns))
-    if let bad = logits.firstIndex(where: { !$0.isFinite }) {
-      let row = batch.rows[bad / model.configuration.labelNames.count]
-      throw TrainingError(
-        .data, "row \(row)", expected: "finite logits", found: "\(logits[bad])",
-        remedy: "check that the weights are finite: training may have diverged")
-    }
+    try requireFinite(logits, batch)
     return logits
   }
 
-  /// What the model says of rows, and what is true of them.
-  struct Outputs {
-    /// [S, L]
-    var logits: [Float] = []
-    /// [S, L]
-    var labels: [Float] = []
+  /// The floats that the metrics of the task are made of: the logits; in pre-training, whose logits are
+  /// many, five floats a row (see ``pretrainingOutputs(_:)``).
+  func outputs(_ labelled: Replica.LabelledBatch) throws -> [Float] {
+    model.configuration.task == .pretraining
+      ? try pretrainingOutputs(labelled) : try logits(labelled.batch)
+  }
+
+  private func forward(_ batch: PackedBatch) throws -> [Logits] {
+    try batch.check(against: model.configuration)
+    model.forward(batch, parameters.base, activations, dropout: nil, pool, progress: layerDone)
+    return model.logits(batch, activations, pool)
+  }
+
+  private func requireFinite(_ values: [Float], _ batch: PackedBatch) throws {
+    guard let bad = values.firstIndex(where: { !$0.isFinite }) else { return }
+    // As many values for each row, or for each token.
+    let ofRows = values.count / max(1, batch.sequenceCount)
+    let row =
+      model.configuration.task.labelsTokens
+      ? batch.row(ofToken: bad * batch.tokenCount / values.count) : batch.rows[bad / ofRows]
+    throw TrainingError(
+      .data, "row \(row)", expected: "finite logits", found: "\(values[bad])",
+      remedy: "check that the weights are finite: training may have diverged")
+  }
+
+  /// [S, 5] Of each row the sum of its hidden words' cross-entropies, how many of them are found, how many
+  /// there are, and the logits of the next sentence.
+  private func pretrainingOutputs(_ labelled: Replica.LabelledBatch) throws -> [Float] {
+    guard case .pretraining(let masked, _) = labelled.targets else {
+      preconditionFailure("rows of another task")
+    }
+    let logits = try forward(labelled.batch)
+    let (words, next) = (logits[0], logits[1])
+    var losses = [Double](repeating: 0, count: masked.ids.count)
+    var predictions = [Int32](repeating: 0, count: masked.ids.count)
+    losses.withUnsafeMutableBufferPointer { losses in
+      predictions.withUnsafeMutableBufferPointer { predictions in
+        guard let losses = losses.baseAddress, let predictions = predictions.baseAddress,
+          !masked.ids.isEmpty
+        else { return }
+        VocabularyCrossEntropy.evaluate(
+          losses, predictions, words.values, masked.ids, rows: words.rows,
+          vocabulary: words.columns, pool)
+      }
+    }
+    var word = 0
+    return labelled.batch.rows.indices.flatMap { s -> [Float] in
+      let end = labelled.batch.cumulativeLengths[s + 1]
+      var (loss, right, count) = (0.0, 0, 0)
+      while word < masked.tokens.count, masked.tokens[word] < end {
+        loss += losses[word]
+        right += predictions[word] == masked.ids[word] ? 1 : 0
+        count += 1
+        word += 1
+      }
+      return [Float(loss), Float(right), Float(count), next.values[2 * s], next.values[2 * s + 1]]
+    }
   }
 
   /// - Parameters:
   ///   - rows: A range from ``share(of:among:rows:)``: logits depend in their last bits on the batch
   ///     that a row is in, so the batches must not depend on who computes them.
   ///   - progress: Told the rows done; may throw to end it there.
+  /// - Returns: ``outputs(_:)`` of all rows.
   /// - Throws: Errors of reading, of rows that the model cannot take, and what `progress` throws.
   func outputs(
-    of data: ShardFolder, rows: Range<Int>, progress: (Int) throws -> Void = { _ in }
-  ) throws -> Outputs {
+    of data: ShardFolder, rows: Range<Int>, masking: WordMasking?,
+    progress: (Int) throws -> Void = { _ in }
+  ) throws -> [Float] {
     precondition(rows.lowerBound % Self.batchSize == 0 || rows.isEmpty, "whole batches")
-    let count = rows.count * model.configuration.labelNames.count
-    var outputs = Outputs()
-    outputs.logits.reserveCapacity(count)
-    outputs.labels.reserveCapacity(count)
+    var outputs: [Float] = []
     for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.batchSize) {
       let end = min(start + Self.batchSize, rows.upperBound)
-      let part = try labelledBatch(data.read(Array(start..<end)))
-      outputs.logits += try logits(part.batch)
-      if case .multiLabel(let labels) = part.targets { outputs.labels += labels }
+      outputs += try self.outputs(
+        Replica.LabelledBatch(
+          data.read(Array(start..<end)), masking: masking, epoch: WordMasking.evaluationEpoch))
       try progress(end - rows.lowerBound)
     }
     return outputs
@@ -85,15 +129,4 @@ package final class Evaluator {
     func start(_ rank: Int) -> Int { min(rank * batches / ranks * batchSize, rows) }
     return start(rank)..<start(rank + 1)
   }
-}
-
-/// What a shard gave, as the model takes it.
-///
-/// - Parameter parts: The micro-batches, by rows; nil for one.
-package func labelledBatch(_ rows: RowBatch, parts: Parts? = nil) -> Replica.LabelledBatch {
-  Replica.LabelledBatch(
-    batch: PackedBatch(
-      inputIDs: rows.inputIDs, typeIDs: rows.typeIDs, cumulativeLengths: rows.cumulativeLengths,
-      rows: rows.rows, parts: parts),
-    targets: .multiLabel(rows.labels))
 }

@@ -26,12 +26,12 @@ package struct StepRecord: Codable, Sendable, Equatable {
 }
 
 /// A line of metrics.jsonl for one evaluation: every metric, `loss` being the validation loss.
-package struct EvaluationRecord: Encodable, Sendable, Equatable {
+package struct EvaluationRecord: Encodable, Sendable {
   package var step: Int
   package var epoch: Double
   /// Mean step loss since the last evaluation.
   package var trainLoss: Double
-  package var metrics: MultiLabelMetrics
+  package var metrics: any TaskMetrics
   /// Seconds that the evaluation took, and training tokens a second since the last one.
   package var seconds: Double
   package var tokensPerSecond: Double

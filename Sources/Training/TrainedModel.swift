@@ -13,6 +13,8 @@ package final class TrainedModel {
   private let parameters: Arena
   private let pool: ThreadPool
 
+  package var task: Task { configuration.task }
+  package var vocabularySize: Int { configuration.vocabularySize }
   package var labelNames: [String] { configuration.labelNames }
   package var maxTokens: Int { configuration.maxTokens }
 
@@ -42,12 +44,13 @@ package final class TrainedModel {
   /// - Throws: Errors of reading, of rows that the model cannot take, and of ranks that have another
   ///   model or other shards than rank 0; on all ranks.
   package func evaluate(
-    _ data: ShardFolder, threshold: Double, over communicator: Communicator,
-    progress: (Int) -> Void
-  ) throws -> MultiLabelMetrics? {
+    _ data: ShardFolder, threshold: Double, masking: WordMasking?,
+    over communicator: Communicator, progress: (Int) -> Void
+  ) throws -> (any TaskMetrics)? {
     if communicator.size > 1 { try requireSame(data, over: communicator) }
     return try evaluator.evaluate(
-      data, ranks: communicator.size, threshold: threshold, over: communicator, progress: progress)
+      data, ranks: communicator.size, threshold: threshold, masking: masking, over: communicator,
+      progress: progress)
   }
 
   /// Refuses nodes whose copies of the model or the shards differ.
@@ -69,7 +72,12 @@ package final class TrainedModel {
   ///
   /// - Throws: `TrainingError` naming both.
   package func requireLabels(of data: ShardFolder, at dataPath: String) throws {
-    guard data.labelNames != labelNames else { return }
+    guard Task(data.task) == task else {
+      throw TrainingError(
+        .data, dataPath, expected: "shards for \(task.rawValue), as \(path) is",
+        found: "shards for \(data.task.rawValue)", remedy: "shard the data with that --task")
+    }
+    guard data.labelNames != labelNames, data.task.hasLabelNames else { return }
     throw TrainingError(
       .data, dataPath,
       expected: "the labels of \(path): \(labelNames.joined(separator: ", "))",

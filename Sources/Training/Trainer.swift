@@ -16,7 +16,7 @@ package final class Trainer {
     /// Path of the best checkpoint, or of the last where none was best; rank 0 only.
     package let checkpoint: String?
     /// Metrics of the best checkpoint, evaluated anew from disk when the run ended; rank 0 only.
-    package let metrics: MultiLabelMetrics?
+    package let metrics: (any TaskMetrics)?
   }
 
   let options: TrainingOptions
@@ -71,7 +71,8 @@ package final class Trainer {
       setup.configuration, threads: threads, layerDecay: trajectory.layerDecay ?? 1,
       updatesAll: Replica.updatesAll(communicator, exchange: trajectory.exchange), node: node)
     step = try TrainingStep(
-      setup.train, replica, trajectory, communicator, node: node, overlap: options.overlap)
+      setup.train, replica, trajectory, communicator, masking: setup.masking, node: node,
+      overlap: options.overlap)
     checkpointing = try communicator.agree { [setup, replica] in
       try setup.run.map {
         try Checkpointing(
@@ -204,7 +205,8 @@ extension Trainer {
     let number = state.globalStep + 1
     let rate = schedule.rate(atStep: number)
     let outcome = try step.take(
-      rows, step: number, learningRate: rate, stopRequested: isStopRequested,
+      rows, step: number, epoch: state.cursor.epoch, learningRate: rate,
+      stopRequested: isStopRequested,
       parametersWillChange: { checkpointing?.parametersWillChange() })
     state.globalStep = number
     state.cursor.step += 1

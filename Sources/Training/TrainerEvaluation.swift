@@ -46,7 +46,7 @@ extension Trainer {
   ///
   /// - Parameter phase: what it is, for the watchdog's message.
   /// - Returns: On rank 0, unless a rank was asked to stop; else nil.
-  private func validationMetrics(_ phase: String) throws -> MultiLabelMetrics? {
+  private func validationMetrics(_ phase: String) throws -> (any TaskMetrics)? {
     let ranks = options.evaluationRanks == .all ? communicator.size : 1
     communicator.enter(
       communicator.rank < ranks ? phase : "waiting for rank 0", step: state.globalStep)
@@ -54,7 +54,7 @@ extension Trainer {
       model: replica.model, parameters: replica.parameters, pool: replica.pool,
       layerDone: communicator.worked
     )
-    .evaluate(setup.validation, ranks: ranks, over: communicator) { _ in
+    .evaluate(setup.validation, ranks: ranks, masking: setup.masking, over: communicator) { _ in
       if isStopRequested || communicator.heartbeats?.isStopRequestedAnywhere == true {
         communicator.heartbeats?.askToStop()
         throw Interrupted()

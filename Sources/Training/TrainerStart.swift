@@ -20,7 +20,8 @@ extension Trainer {
       ?? TrainerState(
         globalStep: 0, epoch: 0, maxSteps: total, numTrainEpochs: epochs,
         trainBatchSize: setup.trajectory.batchSize, cursor: .init(epoch: 0, step: 0),
-        trajectory: setup.trajectory, bestMetricName: options.metric ?? .f1,
+        trajectory: setup.trajectory,
+        bestMetricName: options.metric ?? setup.configuration.task.defaultMetric,
         evaluationsWithoutImprovement: 0, lossSum: 0, lossSteps: 0, metricsBytes: 0,
         requestedMaxSteps: requestedSteps, isEvaluationPending: false, isFinished: false,
         worldSize: communicator.size, threads: threads, coreType: coreType())
@@ -60,9 +61,12 @@ extension Trainer {
     if setup.resumed != nil { try step.scatterMoments() }
   }
 
-  /// Refuses a fine-tuned model whose classifier stands for other labels than the shards have.
+  /// Refuses a fine-tuned model whose head stands for other labels than the shards have.
   private func requireLabels(of folder: ModelFolder) throws {
-    guard folder.shape(of: "classifier.weight") != nil else { return }
+    let head = replica.model.layout.parameters.filter { $0.place == .head }
+    guard setup.train.task.hasLabelNames, let last = head.last,
+      folder.shape(of: last.name) != nil
+    else { return }
     let found = try ModelConfiguration(modelFolder: options.model).labelNames
     let expected = setup.train.labelNames
     guard found != expected, found != expected.indices.map({ "LABEL_\($0)" }) else { return }

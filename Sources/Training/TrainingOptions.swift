@@ -101,7 +101,7 @@ package struct TrainingOptions: Sendable {
   package var saveEvery: Interval = .epoch
   /// Checkpoints kept beside the best and the last.
   package var keep = 2
-  /// The metric that makes a checkpoint the best; f1 where a new run does not say.
+  /// The metric that makes a checkpoint the best; the task's first where a new run does not say.
   package var metric: BestMetric?
   /// Evaluations without improvement after which training ends.
   package var patience: Int?
@@ -122,29 +122,5 @@ package struct TrainingOptions: Sendable {
     self.train = train
     self.validation = validation
     self.output = output
-  }
-}
-
-/// The metric that decides which checkpoint is the best.
-package enum BestMetric: String, Codable, Sendable, CaseIterable {
-  case f1
-  case f1Macro = "f1_macro"
-  case rocAUC = "roc_auc"
-  case rocAUCScores = "roc_auc_scores"
-  case accuracy
-  case jaccard
-  case loss
-
-  /// The value to maximise; nil where the metric is undefined.
-  func score(_ metrics: MultiLabelMetrics) -> Double? {
-    switch self {
-    case .f1: metrics.f1
-    case .f1Macro: metrics.f1Macro
-    case .rocAUC: metrics.rocAUC
-    case .rocAUCScores: metrics.rocAUCScores
-    case .accuracy: metrics.accuracy
-    case .jaccard: metrics.jaccard
-    case .loss: -metrics.loss
-    }
   }
 }

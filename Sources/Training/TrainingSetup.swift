@@ -6,15 +6,36 @@ import Kernels
 import Shards
 
 /// What the tokenizer of the model folder says of itself.
-package struct VocabularyIdentity: Sendable {
+package struct VocabularyIdentity: Codable, Sendable {
   /// Its fingerprint, which shards carry too.
   package let sha256: String
   /// Names of its files in the model folder, copied into every checkpoint.
   package let files: [String]
+  /// The token that hides a word in pre-training; nil where there is none.
+  package let maskID: Int32?
+  /// Tokens that stand for no word.
+  package let specialIDs: [Int32]
 
-  package init(sha256: String, files: [String]) {
+  package init(sha256: String, files: [String], maskID: Int32?, specialIDs: [Int32]) {
     self.sha256 = sha256
     self.files = files
+    self.maskID = maskID
+    self.specialIDs = specialIDs
+  }
+
+  /// What hides words in pre-training.
+  ///
+  /// - Throws: `TrainingError` for a tokenizer without a mask token.
+  package func masking(
+    seed: UInt64, vocabularySize: Int, of model: String
+  ) throws -> WordMasking {
+    guard let maskID else {
+      throw TrainingError(
+        .data, model, expected: "a tokenizer with a mask token", found: "none",
+        remedy: "add [MASK] to its vocabulary")
+    }
+    return WordMasking(
+      seed: seed, maskID: maskID, specialIDs: specialIDs, vocabularySize: vocabularySize)
   }
 }
 
@@ -25,6 +46,8 @@ struct TrainingSetup {
   let configuration: ModelConfiguration
   let vocabulary: VocabularyIdentity?
   var trajectory: Trajectory
+  /// What hides words in pre-training; nil for other tasks.
+  let masking: WordMasking?
   /// Of the checkpoint that the run resumes.
   let resumed: TrainerState?
   /// That checkpoint; rank 0 only.
@@ -92,12 +115,23 @@ struct TrainingSetup {
         in: ModelFolder(path: checkpoint?.path ?? options.model),
         allowingNewHead: checkpoint == nil)
     }
-    let vocabularySHA256 = try communicator.share {
-      vocabulary.map { Data($0.sha256.utf8) }
-    }.map { String(decoding: $0, as: UTF8.self) }
+    let shared = try communicator.share {
+      try vocabulary.map { try JSONEncoder().encode($0) }
+    }.map { try JSONDecoder().decode(VocabularyIdentity.self, from: $0) }
+    let vocabularySHA256 = shared?.sha256
     trajectory = try Self.resolveTrajectory(
       options, communicator, report, resumed: resumed, train: train, validation: validation,
       vocabularySHA256: vocabularySHA256)
+    masking = try communicator.agree { [configuration, trajectory] in
+      guard configuration.task == .pretraining else { return nil }
+      guard let shared else {
+        throw TrainingError(
+          .data, options.model, expected: "a tokenizer, which knows the mask token", found: "none",
+          remedy: "put tokenizer.json or vocab.txt into the folder")
+      }
+      return try shared.masking(
+        seed: trajectory.seed, vocabularySize: configuration.vocabularySize, of: options.model)
+    }
     self.vocabulary = vocabulary
     self.run = run
     self.checkpoint = checkpoint
@@ -153,7 +187,7 @@ extension TrainingSetup {
       guard !resumed else { return configuration }
       if let pooling = options.pooling { configuration.pooling = pooling }
       configuration.labelNames = train.labelNames
-      configuration.task = .multiLabel
+      configuration.task = Task(train.task)
       if let dropout = options.dropout { configuration.setDropout(Float(dropout)) }
       return configuration
     }
@@ -166,6 +200,13 @@ extension TrainingSetup {
     try communicator.agree {
       for data in [train, validation] {
         try vocabularySHA256.map { try data.requireVocabulary($0, of: options.model) }
+      }
+      let names = Task(train.task).metricNames
+      if let metric = options.metric, !names.contains(metric.rawValue) {
+        throw TrainingError(
+          .usage, "--metric",
+          expected: "one of \(train.task.rawValue): \(names.joined(separator: ", "))",
+          found: metric.rawValue, remedy: "name one of these")
       }
       if let saved = resumed?.bestMetricName, let given = options.metric, given != saved {
         throw TrainingError(
@@ -235,6 +276,13 @@ private func requireRows(_ data: ShardFolder, _ path: String) throws {
 private func requireSameLabels(
   train: ShardFolder, validation: ShardFolder, _ options: TrainingOptions
 ) throws {
+  guard train.task == validation.task else {
+    throw TrainingError(
+      .data, options.validation,
+      expected: "shards for \(train.task.rawValue), as \(options.train) is",
+      found: "shards for \(validation.task.rawValue)",
+      remedy: "shard both files with the same --task")
+  }
   guard train.labelNames != validation.labelNames else { return }
   let unknown = validation.labelNames.filter { !train.labelNames.contains($0) }
   let missing = train.labelNames.filter { !validation.labelNames.contains($0) }

@@ -33,19 +33,22 @@ package final class TrainingStep {
   private let communicator: Communicator
   private let tree: ReductionTree
   private let exchange: GradientExchange
+  private let masking: WordMasking?
 
   /// - Parameters:
+  ///   - masking: In pre-training, what hides words.
   ///   - node: Where the replica's gradient and parameters lie, if in shared memory.
   ///   - overlap: Whether gradients are exchanged beside the backward pass; the ranks may differ in it.
   /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
   package init(
     _ data: ShardFolder, _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator,
-    node: NodeMemory?, overlap: TrainingOptions.Overlap
+    masking: WordMasking? = nil, node: NodeMemory?, overlap: TrainingOptions.Overlap
   ) throws {
     self.data = data
     self.replica = replica
     self.trajectory = trajectory
     self.communicator = communicator
+    self.masking = masking
     tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
     exchange = try GradientExchange(
       replica, trajectory, communicator, tree: tree, node: node, overlap: overlap)
@@ -60,12 +63,13 @@ package final class TrainingStep {
   /// - Parameters:
   ///   - rows: The global batch.
   ///   - step: Global step, from 1.
+  ///   - epoch: From 0.
   ///   - stopRequested: Whether this rank was asked to stop.
   ///   - parametersWillChange: Called before the update.
   /// - Throws: `TrainingError` for a loss or gradient that is not finite, before any
   ///   parameter changes, on every rank alike. A row that cannot be read ends the job.
   package func take(
-    _ rows: [Int], step: Int, learningRate: Double, stopRequested: Bool,
+    _ rows: [Int], step: Int, epoch: Int, learningRate: Double, stopRequested: Bool,
     parametersWillChange: () -> Void
   ) throws -> Outcome {
     communicator.enter("forward and backward", step: step)
@@ -79,7 +83,10 @@ package final class TrainingStep {
     sums[trajectory.microBatches] = stopRequested ? 1 : 0
     let own = tree.parts(of: communicator.rank)
     // A row that only this rank cannot read must not leave the others in the exchange.
-    let batches = communicator.orAbort { try load(parts[own], of: rows, lengths: lengths) }
+    let batches = communicator.orAbort {
+      try load(parts[own], of: rows, lengths: lengths, epoch: epoch)
+    }
+    let counts = communicator.orAbort { try lossCounts(of: rows, epoch: epoch) }
     phases.end(.data)
     let ids = replica.begin(batches)
     // What was begun with is updates that the words had missed.
@@ -89,7 +96,7 @@ package final class TrainingStep {
         ids: ids, tokensByRank: replica.hasWords ? tokensByRank : tokensByRank.map { _ in 0 })
     }
     let losses = replica.computeGradient(
-      of: batches, counts: LossCounts(rows: rows.count),
+      of: batches, counts: counts,
       dropout: DropoutStep(seed: trajectory.seed, step: step),
       progress: exchange.layerDone)
     sums.replaceSubrange(own, with: losses)
@@ -117,18 +124,27 @@ package final class TrainingStep {
   ///   - parts: Of each micro-batch its rows, as indices into `rows`.
   ///   - lengths: Tokens of each of `rows`.
   private func load(
-    _ parts: ArraySlice<[Int]>, of rows: [Int], lengths: [Int]
+    _ parts: ArraySlice<[Int]>, of rows: [Int], lengths: [Int], epoch: Int
   ) throws -> [Replica.LabelledBatch] {
     let parts = Array(parts)
     let size = replica.partsTogether(tokens: parts.map { $0.reduce(0) { $0 + lengths[$1] } })
     return try stride(from: 0, to: parts.count, by: size).map { start in
       let together = parts[start..<start + size]
       let bounds = together.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-      let loaded = try labelledBatch(
-        data.read(together.flatMap { $0.map { rows[$0] } }), parts: Parts(bounds: bounds))
+      let loaded = Replica.LabelledBatch(
+        try data.read(together.flatMap { $0.map { rows[$0] } }), parts: Parts(bounds: bounds),
+        masking: masking, epoch: epoch)
       try loaded.batch.check(against: replica.model.configuration)
       return loaded
     }
+  }
+
+  /// What the loss of the global batch is divided by. Every rank reads the rows for that, which are few,
+  /// rather than wait for the others to say.
+  private func lossCounts(of rows: [Int], epoch: Int) throws -> LossCounts {
+    guard replica.model.configuration.task.countsTokens else { return LossCounts(rows: rows.count) }
+    let whole = Replica.LabelledBatch(try data.read(rows), masking: masking, epoch: epoch)
+    return whole.targets.counts(rows: rows.count)
   }
 
   private func requireFinite(loss: Double, norm: Double, step: Int, rows: [Int]) throws {

@@ -12,7 +12,9 @@ extension TrainingOptions.EvaluationRanks: ExpressibleByArgument {}
 extension TrainingOptions.SaveMode: ExpressibleByArgument {}
 extension TrainingOptions.Overlap: ExpressibleByArgument {}
 extension ModelConfiguration.Pooling: ExpressibleByArgument {}
-extension BestMetric: ExpressibleByArgument {}
+extension BestMetric: ExpressibleByArgument {
+  public init?(argument: String) { self.init(rawValue: argument) }
+}
 
 extension TrainingOptions.Interval: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }

@@ -40,7 +40,7 @@ struct Evaluate: ParsableCommand {
 
   private func metrics(
     over communicator: Communicator
-  ) throws -> (metrics: MultiLabelMetrics?, names: [String]) {
+  ) throws -> (metrics: (any TaskMetrics)?, names: [String]) {
     communicator.enter("opening model and shards")
     let (classifier, shards) = try communicator.agree {
       let classifier = try TrainedModel(
@@ -60,25 +60,28 @@ struct Evaluate: ParsableCommand {
     var bar =
       communicator.rank == 0
       ? ProgressBar(label: "evaluate", total: shards.rows, unit: "rows") : nil
-    let metrics = try classifier.evaluate(shards, threshold: threshold, over: communicator) {
+    let masking = try communicator.agree {
+      guard classifier.task == .pretraining else { return nil as WordMasking? }
+      // The seed of masks is that of every evaluation.
+      return try VocabularyIdentity(modelFolder: model)?.masking(
+        seed: 42, vocabularySize: classifier.vocabularySize, of: model)
+    }
+    let metrics = try classifier.evaluate(
+      shards, threshold: threshold, masking: masking, over: communicator
+    ) {
       bar?.update(min($0 * communicator.size, shards.rows))
     }
     bar?.clear()
     return (metrics, classifier.labelNames)
   }
 
-  private func printTable(_ metrics: MultiLabelMetrics, names: [String]) {
-    let rows: [(String, Double?)] = [
-      ("loss", metrics.loss), ("f1", metrics.f1), ("f1_macro", metrics.f1Macro),
-      ("roc_auc", metrics.rocAUC), ("roc_auc_scores", metrics.rocAUCScores),
-      ("accuracy", metrics.accuracy), ("jaccard", metrics.jaccard),
-    ]
-    for (name, value) in rows {
-      print(padded(name, 16), value.map { String(format: "%.6f", $0) } ?? "undefined")
+  private func printTable(_ metrics: any TaskMetrics, names: [String]) {
+    for (name, value) in metrics.scores {
+      print(padded(name, 24), value.map { String(format: "%.6f", $0) } ?? "undefined")
     }
+    guard let labels = metrics.labelScores else { return }
     let width = max(16, names.map(\.count).max() ?? 0)
     print("\n" + padded("label", width), "precision    recall        f1   support")
-    let labels = metrics.perLabel
     for (index, name) in names.enumerated() {
       let numbers = String(
         format: "%9.4f %9.4f %9.4f %9d", labels.precision[index], labels.recall[index],

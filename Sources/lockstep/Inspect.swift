@@ -95,6 +95,7 @@ struct Inspect: ParsableCommand {
 
   private func inspectShards() throws {
     struct Summary: Encodable {
+      let task: String
       let rows: Int
       let tokens: Int
       let labels: [String]
@@ -104,17 +105,19 @@ struct Inspect: ParsableCommand {
       let shards: [String]
 
       enum CodingKeys: String, CodingKey {
-        case rows, tokens, labels, pairs, shards
+        case task, rows, tokens, labels, pairs, shards
         case maxLength = "max_length"
         case vocabularySHA256 = "vocabulary_sha256"
       }
     }
     let data = try ShardFolder(path: path)
     let summary = Summary(
-      rows: data.rows, tokens: data.tokens, labels: data.labelNames, maxLength: data.maxLength,
+      task: data.task.rawValue, rows: data.rows, tokens: data.tokens, labels: data.labelNames,
+      maxLength: data.maxLength,
       pairs: data.hasPairs, vocabularySHA256: data.vocabularySHA256, shards: data.shardPaths)
     guard format == .text else { return try printJSON(summary) }
     let mean = Double(summary.tokens) / Double(max(1, summary.rows))
+    line("task", summary.task)
     line("rows", "\(summary.rows)\(summary.pairs ? " pairs" : "")")
     line("tokens", "\(summary.tokens), \(decimal(mean, 1)) a row, at most \(summary.maxLength)")
     line("labels", "\(summary.labels.count): \(summary.labels.joined(separator: ", "))")
@@ -127,7 +130,8 @@ struct Inspect: ParsableCommand {
       let row: Int
       let id: String
       let ids: [Int32]
-      let labels: [String: Float]
+      let labels: [String: Float]?
+      let targets: [Int32]?
       let text: String?
     }
     let data = try ShardFolder(path: path)
@@ -138,14 +142,29 @@ struct Inspect: ParsableCommand {
     let tokenizer = try model.map { try Tokenizer(modelFolder: $0) }
     let found = Row(
       row: row, id: try data.rowID(row), ids: batch.inputIDs,
-      labels: Dictionary(zip(data.labelNames, batch.labels), uniquingKeysWith: { $1 }),
+      labels: data.task == .multiLabel
+        ? Dictionary(zip(data.labelNames, batch.labels.floats), uniquingKeysWith: { $1 }) : nil,
+      targets: batch.labels.integers.isEmpty ? nil : batch.labels.integers,
       text: tokenizer?.decode(batch.inputIDs, skipSpecialTokens: false))
     guard format == .text else { return try printJSON(found) }
     line("row", "\(row), id \(found.id)")
     line("ids", found.ids.map(String.init).joined(separator: " "))
     if let text = found.text { line("text", text) }
-    let present = zip(data.labelNames, batch.labels).filter { $0.1 != 0 }.map(\.0)
-    line("labels", present.isEmpty ? "none" : present.joined(separator: ", "))
+    line("labels", described(batch.labels, names: data.labelNames))
+  }
+
+  private func described(_ labels: RowLabels, names: [String]) -> String {
+    switch labels.task {
+    case .multiLabel:
+      let present = zip(names, labels.floats).filter { $0.1 != 0 }.map(\.0)
+      return present.isEmpty ? "none" : present.joined(separator: ", ")
+    case .multiClass, .tokenClassification:
+      return labels.integers.map { $0 == RowLabels.noTag ? "-" : names[Int($0)] }
+        .joined(separator: " ")
+    case .regression: return labels.floats.map { "\($0)" }.joined()
+    case .questionAnswering: return "tokens \(labels.integers[0]) to \(labels.integers[1])"
+    case .pretraining: return labels.integers == [0] ? "next sentence" : "random sentence"
+    }
   }
 
   private func line(_ name: String, _ value: String) { print(padded(name, 16) + value) }

@@ -200,15 +200,28 @@ struct Train: ParsableCommand {
 private struct TrainingResult: Encodable {
   let finished: Bool
   let checkpoint: String?
-  let metrics: MultiLabelMetrics?
+  let metrics: (any TaskMetrics)?
+
+  private enum CodingKeys: String, CodingKey {
+    case finished, checkpoint, metrics
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(finished, forKey: .finished)
+    try values.encodeIfPresent(checkpoint, forKey: .checkpoint)
+    if let metrics { try metrics.encode(to: values.superEncoder(forKey: .metrics)) }
+  }
 }
 
 extension VocabularyIdentity {
   /// - Returns: nil for a folder without tokenizer files.
-  fileprivate init?(modelFolder: String) throws {
+  init?(modelFolder: String) throws {
     let files = Tokenizer.files(inModelFolder: modelFolder)
     guard !files.isEmpty else { return nil }
     let tokenizer = try Tokenizer(modelFolder: modelFolder)
-    self.init(sha256: tokenizer.vocabularySHA256, files: files)
+    self.init(
+      sha256: tokenizer.vocabularySHA256, files: files, maskID: tokenizer.maskID,
+      specialIDs: tokenizer.specialTokenIDs)
   }
 }

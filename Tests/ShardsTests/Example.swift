@@ -48,13 +48,13 @@ struct Example {
 
   /// What reading these rows must give.
   func batch(_ rows: [Int]) -> RowBatch {
-    var batch = RowBatch(hasPairs: hasPairs)
+    var batch = RowBatch(.multiLabel, hasPairs: hasPairs)
     for row in rows {
       batch.rows.append(UInt32(row))
       batch.inputIDs += ids(row)
       if let types = types(row) { batch.typeIDs?.append(contentsOf: types) }
       batch.cumulativeLengths.append(Int32(batch.inputIDs.count))
-      batch.labels += labels(row)
+      batch.labels.append(RowLabels(.multiLabel, labels(row)))
     }
     return batch
   }

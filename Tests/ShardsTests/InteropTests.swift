@@ -52,7 +52,7 @@ struct InteropTests {
       // The widest rows have 16 tokens: r % 17 is at most 16.
       let batch = try reader.read([row])
       #expect(batch.inputIDs == (0..<Int32(row % 17)).map { Int32(row) + $0 })
-      #expect(batch.labels == [Float(row % 2), row % 3 == 0 ? 1 : 0])
+      #expect(batch.labels.floats == [Float(row % 2), row % 3 == 0 ? 1 : 0])
     }
   }
 }

@@ -25,7 +25,7 @@ import Testing
     #expect(batch.inputIDs == [101, 1, 2, 3, 4, 102, 101, 7, 8, 102, 101, 102])
     #expect(batch.typeIDs == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
     #expect(batch.cumulativeLengths == [0, 6, 6, 10, 12])
-    #expect(batch.labels == [0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1])
+    #expect(batch.labels.floats == [0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1])
     #expect(try reader.rowID(2) == "2")
     try reader.verifyShard(0)
   }

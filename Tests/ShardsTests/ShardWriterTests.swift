@@ -87,7 +87,7 @@ import Testing
     let batch = try reader.read([1, 0])
     #expect(batch.inputIDs == [])
     #expect(batch.cumulativeLengths == [0, 0, 0])
-    #expect(batch.labels == [1, 0, 0, 0, 1, 0])
+    #expect(batch.labels.floats == [1, 0, 0, 0, 1, 0])
     #expect(try reader.rowID(0) == "a")
   }
 

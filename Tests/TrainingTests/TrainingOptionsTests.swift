@@ -98,7 +98,8 @@ import Testing
     let state = TrainerState(
       globalStep: 7, epoch: 7.0 / 11, maxSteps: 22, numTrainEpochs: 2, trainBatchSize: 8,
       bestMetric: 0.1 + 0.2, cursor: .init(epoch: 0, step: 7), trajectory: saved,
-      bestMetricName: .f1, evaluationsWithoutImprovement: 1, lossSum: 4.9 / 7, lossSteps: 7,
+      bestMetricName: BestMetric(rawValue: "f1"), evaluationsWithoutImprovement: 1,
+      lossSum: 4.9 / 7, lossSteps: 7,
       metricsBytes: 1234, isEvaluationPending: true, isFinished: false, worldSize: 2, threads: 1,
       coreType: "Zen")
     let json = try state.json()

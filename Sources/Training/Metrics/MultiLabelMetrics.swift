@@ -4,15 +4,7 @@ import Foundation
 ///
 /// A label is predicted where its probability reaches the threshold. Precision, recall and F1 are 0
 /// where their denominator is; an area under the curve is nil where only one class occurs.
-package struct MultiLabelMetrics: Codable, Sendable, Equatable {
-  package struct PerLabel: Codable, Sendable, Equatable {
-    package var precision: [Double] = []
-    package var recall: [Double] = []
-    package var f1: [Double] = []
-    /// Rows that truly have the label.
-    package var support: [Int] = []
-  }
-
+package struct MultiLabelMetrics: TaskMetrics, Equatable {
   /// Mean binary cross-entropy over rows x labels.
   package let loss: Double
   /// Micro-averaged over all rows and labels.
@@ -28,14 +20,27 @@ package struct MultiLabelMetrics: Codable, Sendable, Equatable {
   /// Mean over rows of intersection over union; SemEval's score. A row with nothing predicted and
   /// nothing true counts 1.
   package let jaccard: Double
-  package let perLabel: PerLabel
+  package let perLabel: LabelScores
+  package var labelScores: LabelScores? { perLabel }
 
-  enum CodingKeys: String, CodingKey {
-    case loss, f1, accuracy, jaccard
-    case f1Macro = "f1_macro"
-    case rocAUC = "roc_auc"
-    case rocAUCScores = "roc_auc_scores"
+  package var scores: [(name: String, value: Double?)] {
+    [
+      ("f1", f1), ("f1_macro", f1Macro), ("roc_auc", rocAUC), ("roc_auc_scores", rocAUCScores),
+      ("accuracy", accuracy), ("jaccard", jaccard), ("loss", loss),
+    ]
+  }
+  package var headline: [(name: String, value: Double?)] {
+    [("f1", f1), ("roc_auc", rocAUC), ("accuracy", accuracy)]
+  }
+
+  private enum CodingKeys: String, CodingKey {
     case perLabel = "per_label"
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    try encodeScores(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(perLabel, forKey: .perLabel)
   }
 
   /// - Parameters:
@@ -74,34 +79,7 @@ package struct MultiLabelMetrics: Codable, Sendable, Equatable {
     f1Macro = columns.reduce(0) { $0 + $1.f1 } / Double(labelCount)
     rocAUC = areaUnderROC(scores: predicted.map { $0 ? 1 : 0 }, truth: truth)
     rocAUCScores = areaUnderROC(scores: probabilities, truth: truth)
-    perLabel = PerLabel(
-      precision: columns.map(\.precision), recall: columns.map(\.recall), f1: columns.map(\.f1),
-      support: columns.map { $0.truePositives + $0.falseNegatives })
-  }
-
-  package init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    loss = try values.decode(Double.self, forKey: .loss)
-    f1 = try values.decode(Double.self, forKey: .f1)
-    f1Macro = try values.decode(Double.self, forKey: .f1Macro)
-    rocAUC = try values.decodeIfPresent(Double.self, forKey: .rocAUC)
-    rocAUCScores = try values.decodeIfPresent(Double.self, forKey: .rocAUCScores)
-    accuracy = try values.decode(Double.self, forKey: .accuracy)
-    jaccard = try values.decode(Double.self, forKey: .jaccard)
-    perLabel = try values.decode(PerLabel.self, forKey: .perLabel)
-  }
-
-  /// Writes an undefined area as null, so that the key is always there.
-  package func encode(to encoder: any Encoder) throws {
-    var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(loss, forKey: .loss)
-    try values.encode(f1, forKey: .f1)
-    try values.encode(f1Macro, forKey: .f1Macro)
-    try values.encode(rocAUC, forKey: .rocAUC)
-    try values.encode(rocAUCScores, forKey: .rocAUCScores)
-    try values.encode(accuracy, forKey: .accuracy)
-    try values.encode(jaccard, forKey: .jaccard)
-    try values.encode(perLabel, forKey: .perLabel)
+    perLabel = LabelScores(columns)
   }
 }
 
@@ -115,28 +93,6 @@ private func crossEntropy(_ z: Double, _ y: Double) -> Double {
 
 private func share(of rows: Int, _ value: (Int) -> Double) -> Double {
   (0..<rows).reduce(0) { $0 + value($1) } / Double(rows)
-}
-
-/// Counts of predictions against truth.
-private struct Confusion {
-  var truePositives = 0
-  var falsePositives = 0
-  var falseNegatives = 0
-
-  init(_ pairs: some Sequence<(Bool, Bool)>) {
-    for (predicted, truth) in pairs {
-      truePositives += predicted && truth ? 1 : 0
-      falsePositives += predicted && !truth ? 1 : 0
-      falseNegatives += !predicted && truth ? 1 : 0
-    }
-  }
-
-  private func ratio(_ part: Int, _ whole: Int) -> Double {
-    whole == 0 ? 0 : Double(part) / Double(whole)
-  }
-  var precision: Double { ratio(truePositives, truePositives + falsePositives) }
-  var recall: Double { ratio(truePositives, truePositives + falseNegatives) }
-  var f1: Double { ratio(2 * truePositives, 2 * truePositives + falsePositives + falseNegatives) }
 }
 
 /// The probability that a positive scores above a negative, ties counting half (Mann-Whitney U).

@@ -1,0 +1,56 @@
+import Encoders
+import Kernels
+import Shards
+
+extension Replica.LabelledBatch {
+  /// What shards gave, as the model takes it.
+  ///
+  /// - Parameters:
+  ///   - parts: The micro-batches, by rows; nil for one.
+  ///   - masking: In pre-training, what hides words.
+  ///   - epoch: Of the masks.
+  package init(
+    _ rows: RowBatch, parts: Parts? = nil, masking: WordMasking? = nil, epoch: Int = 0
+  ) {
+    let hidden = masking.map { $0.hide(rows, epoch: epoch) }
+    self.init(
+      batch: PackedBatch(
+        inputIDs: hidden?.ids ?? rows.inputIDs, typeIDs: rows.typeIDs,
+        cumulativeLengths: rows.cumulativeLengths, rows: rows.rows, parts: parts,
+        masked: hidden?.masked.tokens ?? []),
+      targets: Targets(rows.labels, hidden?.masked))
+  }
+}
+
+extension Targets {
+  /// - Parameter masked: The words that were hidden, in pre-training.
+  init(_ labels: RowLabels, _ masked: MaskedWords?) {
+    self =
+      switch labels.task {
+      case .multiLabel: .multiLabel(labels.floats)
+      case .multiClass: .classes(labels.integers)
+      case .regression: .values(labels.floats)
+      case .tokenClassification: .tags(labels.integers)
+      case .questionAnswering: .spans(labels.integers)
+      case .pretraining: .pretraining(masked ?? MaskedWords(), nextSentence: labels.integers)
+      }
+  }
+}
+
+extension Task {
+  init(_ task: ShardTask) {
+    self =
+      switch task {
+      case .multiLabel: .multiLabel
+      case .multiClass: .multiClass
+      case .regression: .regression
+      case .tokenClassification: .tokenClassification
+      case .questionAnswering: .questionAnswering
+      case .pretraining: .pretraining
+      }
+  }
+
+  /// Whether the loss is divided by something else than rows, so that the whole batch must be read to
+  /// know it.
+  var countsTokens: Bool { self == .tokenClassification || self == .pretraining }
+}

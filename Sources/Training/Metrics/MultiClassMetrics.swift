@@ -1,0 +1,100 @@
+import Foundation
+
+/// The metrics of a classification with one label a row, as scikit-learn defines them.
+package struct MultiClassMetrics: TaskMetrics {
+  /// Mean cross-entropy.
+  package let loss: Double
+  /// Share of rows whose likeliest label is the right one; micro-averaged F1 is the same number.
+  package let accuracy: Double
+  /// Unweighted mean of the F1 of the labels that occur, as truth or as prediction.
+  package let f1Macro: Double
+  package let perLabel: LabelScores
+  package var labelScores: LabelScores? { perLabel }
+
+  package var scores: [(name: String, value: Double?)] {
+    [("accuracy", accuracy), ("f1", accuracy), ("f1_macro", f1Macro), ("loss", loss)]
+  }
+
+  /// - Parameters:
+  ///   - logits: [rows, labels], row-major.
+  ///   - labels: [rows]
+  /// - Precondition: At least one row.
+  package init(logits: [Float], labels: [Int32], labelCount: Int) {
+    precondition(!labels.isEmpty && logits.count == labels.count * labelCount, "a label a row")
+    var sum = 0.0
+    var predicted: [Int] = []
+    for (row, label) in labels.enumerated() {
+      let z = logits[row * labelCount..<(row + 1) * labelCount].map(Double.init)
+      let largest = z.max() ?? 0
+      sum += log(z.reduce(0) { $0 + exp($1 - largest) }) + largest - z[Int(label)]
+      predicted.append(z.firstIndex(of: largest) ?? 0)
+    }
+    loss = sum / Double(labels.count)
+    let right = zip(predicted, labels).count { $0 == Int($1) }
+    accuracy = Double(right) / Double(labels.count)
+    let perLabel = LabelScores(
+      (0..<labelCount).map { label in
+        Confusion(zip(predicted, labels).map { ($0 == label, Int($1) == label) })
+      })
+    let present = (0..<labelCount).filter { label in
+      predicted.contains(label) || labels.contains(Int32(label))
+    }
+    self.perLabel = perLabel
+    f1Macro = present.reduce(0) { $0 + perLabel.f1[$1] } / Double(present.count)
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case perLabel = "per_label"
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    try encodeScores(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(perLabel, forKey: .perLabel)
+  }
+}
+
+/// Precision, recall and F1 of each label; 0 where a denominator is.
+package struct LabelScores: Codable, Sendable, Equatable {
+  /// [labels] each
+  package var precision: [Double] = []
+  package var recall: [Double] = []
+  package var f1: [Double] = []
+  /// Rows that truly have the label.
+  package var support: [Int] = []
+
+  init(_ columns: [Confusion]) {
+    precision = columns.map(\.precision)
+    recall = columns.map(\.recall)
+    f1 = columns.map(\.f1)
+    support = columns.map { $0.truePositives + $0.falseNegatives }
+  }
+}
+
+/// Counts of predictions against truth.
+struct Confusion {
+  var truePositives = 0
+  var falsePositives = 0
+  var falseNegatives = 0
+
+  init(truePositives: Int, falsePositives: Int, falseNegatives: Int) {
+    self.truePositives = truePositives
+    self.falsePositives = falsePositives
+    self.falseNegatives = falseNegatives
+  }
+
+  init(_ pairs: some Sequence<(Bool, Bool)>) {
+    for (predicted, truth) in pairs {
+      truePositives += predicted && truth ? 1 : 0
+      falsePositives += predicted && !truth ? 1 : 0
+      falseNegatives += !predicted && truth ? 1 : 0
+    }
+  }
+
+  private func ratio(_ part: Int, _ whole: Int) -> Double {
+    whole == 0 ? 0 : Double(part) / Double(whole)
+  }
+  var precision: Double { ratio(truePositives, truePositives + falsePositives) }
+  var recall: Double { ratio(truePositives, truePositives + falseNegatives) }
+  var f1: Double { ratio(2 * truePositives, 2 * truePositives + falsePositives + falseNegatives) }
+}
