@@ -8,11 +8,11 @@ package final class ModelFolder {
   /// In the order of the files, and within a file in the order of its bytes.
   package let tensorNames: [String]
 
-  private let files: [SafetensorsFile]
+  private let files: [any TensorFile]
   private let places: [String: (file: Int, entry: TensorEntry)]
 
-  /// - Parameter path: a folder with model.safetensors, or model.safetensors.index.json and the
-  ///   files that it names.
+  /// - Parameter path: a folder with model.safetensors or pytorch_model.bin, or with the index of
+  ///   one (model.safetensors.index.json) and the files that it names; looked for in this order.
   package convenience init(path: String) throws {
     let path = withoutTrailingSlash(path)
     guard isFolder(path) else {
@@ -20,43 +20,49 @@ package final class ModelFolder {
         place: path, expected: "a model folder", found: exists(path) ? "a file" : "nothing there",
         remedy: "name the folder that holds config.json and \(weightsFileName)")
     }
-    if exists("\(path)/\(weightsFileName)") {
-      let file = try SafetensorsFile(path: containedFile(weightsFileName, in: path))
-      try self.init(path: path, files: [file])
-    } else if exists("\(path)/\(weightsIndexName)") {
-      try self.init(indexed: path)
+    let kinds = WeightsKind.allCases
+    if let kind = kinds.first(where: { $0.lies(in: path) }) {
+      if exists("\(path)/\(kind.fileName)") {
+        let file = try kind.open(containedFile(kind.fileName, in: path))
+        try self.init(path: path, files: [file])
+      } else {
+        try self.init(indexed: path, kind)
+      }
     } else {
-      throw Self.noWeights(path)
+      throw CheckpointError(
+        place: path,
+        expected: kinds.map(\.fileName).joined(separator: ", ") + " or an index (.index.json)",
+        found: "none of them", remedy: "name the folder that holds the weights")
     }
   }
 
-  private convenience init(indexed path: String) throws {
-    let indexPath = try containedFile(weightsIndexName, in: path)
-    let index = try readWeightsIndex(indexPath)
+  private convenience init(indexed path: String, _ kind: WeightsKind) throws {
+    let indexPath = try containedFile(kind.indexName, in: path)
+    let index = try readWeightsIndex(indexPath, suffix: kind.suffix)
     var names: [String] = []
     var seen: Set<String> = []
     for place in index where seen.insert(place.file).inserted { names.append(place.file) }
     names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    var files: [SafetensorsFile] = []
+    var files: [any TensorFile] = []
     for name in names {
       guard exists("\(path)/\(name)") else {
         throw CheckpointError(
-          place: "\(path)/\(name)", expected: "a file that \(weightsIndexName) names",
+          place: "\(path)/\(name)", expected: "a file that \(kind.indexName) names",
           found: "no such file", remedy: "fetch the missing file")
       }
-      files.append(try SafetensorsFile(path: containedFile(name, in: path)))
+      files.append(try kind.open(containedFile(name, in: path)))
     }
     try self.init(path: path, files: files)
     for place in index where places[place.tensor].map({ names[$0.file] }) != place.file {
       throw CheckpointError(
         place: "\(path)/\(place.file): tensor \(quoted(place.tensor))",
-        expected: "the tensor, as \(weightsIndexName) says", found: "none of that name",
+        expected: "the tensor, as \(kind.indexName) says", found: "none of that name",
         remedy: "fetch all files of the model again")
     }
   }
 
   /// - Throws: ``CheckpointError`` when two files hold a tensor of the same name.
-  init(path: String, files: [SafetensorsFile]) throws {
+  init(path: String, files: [any TensorFile]) throws {
     var names: [String] = []
     var places: [String: (file: Int, entry: TensorEntry)] = [:]
     for (index, file) in files.enumerated() {
@@ -86,7 +92,7 @@ package final class ModelFolder {
   package func type(of name: String) -> ElementType? { places[name]?.entry.type }
 
   /// The bytes of all tensors as they are stored.
-  package var tensorBytes: Int { places.values.reduce(0) { $0 + $1.entry.bytes.count } }
+  package var tensorBytes: Int { places.values.reduce(0) { $0 + $1.entry.byteCount } }
 
   /// Reads a tensor as float32, row-major; F16 and BF16 are widened, which is exact.
   /// - Parameters:
@@ -103,22 +109,5 @@ package final class ModelFolder {
         remedy: "use the weights that belong to this config.json")
     }
     try files[place.file].read(place.entry, shape: shape, into: destination)
-  }
-
-  private static func noWeights(_ path: String) -> CheckpointError {
-    for pickled in ["pytorch_model.bin", "pytorch_model.bin.index.json"]
-    where exists("\(path)/\(pickled)") {
-      return CheckpointError(
-        place: path, expected: weightsFileName, found: "only \(pickled), which can run code",
-        remedy: """
-          convert it: python3 -c "import glob, torch, safetensors.torch as s; s.save_file({k: \
-          v.contiguous().clone() for f in sorted(glob.glob('pytorch_model*.bin')) for k, v in \
-          torch.load(f, weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})" in \
-          that folder
-          """)
-    }
-    return CheckpointError(
-      place: path, expected: "\(weightsFileName) or \(weightsIndexName)", found: "neither",
-      remedy: "name the folder that holds the weights")
   }
 }

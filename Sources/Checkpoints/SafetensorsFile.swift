@@ -1,13 +1,11 @@
 import Manifests
 
 /// An open safetensors file whose header has been checked completely.
-///
-/// Tensors are read with `pread`, straight into the caller's memory: a file that shrinks, or a disk
-/// that fails while it is read, is an error with a path; a mapping would end the process.
-package final class SafetensorsFile {
+package final class SafetensorsFile: TensorFile {
   package let path: String
   /// In the order of their bytes in the file.
   package var tensors: [TensorEntry] { header.tensors }
+  let isBigEndian = false
 
   private let file: OpenFile
   private let header: SafetensorsHeader
@@ -46,42 +44,7 @@ package final class SafetensorsFile {
     return bytes
   }
 
-  /// Reads a tensor as float32, row-major; F16 and BF16 are widened, which is exact.
-  /// - Parameters:
-  ///   - entry: one of ``tensors``.
-  ///   - shape: what the caller has room for; must be the entry's.
-  ///   - destination: overwritten with the product of `shape` elements.
-  package func read(
-    _ entry: TensorEntry, shape: [Int], into destination: UnsafeMutablePointer<Float>
-  ) throws {
-    let place = "\(path): tensor \(quoted(entry.name))"
-    guard entry.shape == shape else {
-      throw CheckpointError(
-        place: place, expected: "shape \(shapeText(shape))",
-        found: shapeText(entry.shape), remedy: "use the weights that belong to this config.json")
-    }
-    guard entry.type.widensToFloat32 else {
-      throw CheckpointError(
-        place: place, expected: "a float tensor (F32, F16 or BF16)", found: entry.type.rawValue,
-        remedy: "convert the tensor to F32")
-    }
-    let raw = UnsafeMutableRawBufferPointer(start: destination, count: entry.elementCount * 4)
-    if entry.type == .float32 {
-      try fill(raw, from: entry.bytes.lowerBound, place)
-    } else {
-      // The halves go into the upper half of the destination, then widen from the front: element i
-      // is written at byte 4i and read at byte 2n + 2i, which lies never before it.
-      let halves = UnsafeMutableRawBufferPointer(rebasing: raw[(raw.count / 2)...])
-      try fill(halves, from: entry.bytes.lowerBound, place)
-      let widen = entry.type == .float16 ? float(fromHalf:) : float(fromBFloat16:)
-      for index in 0..<entry.elementCount {
-        let bits = halves.loadUnaligned(fromByteOffset: 2 * index, as: UInt16.self)
-        destination[index] = widen(UInt16(littleEndian: bits))
-      }
-    }
-  }
-
-  private func fill(
+  func fill(
     _ buffer: UnsafeMutableRawBufferPointer, from offset: Int, _ place: String
   ) throws {
     let count = try file.read(at: dataStart + Int64(offset), into: buffer)

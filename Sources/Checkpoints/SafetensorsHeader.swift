@@ -1,17 +1,5 @@
 import Manifests
 
-/// A tensor as the header of a safetensors file describes it.
-package struct TensorEntry: Sendable, Equatable {
-  package let name: String
-  package let type: ElementType
-  /// Row-major; empty for a scalar.
-  package let shape: [Int]
-  /// Where its bytes lie, counted from the end of the header.
-  package let bytes: Range<Int>
-
-  package var elementCount: Int { bytes.count / type.byteWidth }
-}
-
 /// The header of a safetensors file, checked completely.
 ///
 /// The format: eight bytes of header length (little-endian), the header (a JSON object of tensors

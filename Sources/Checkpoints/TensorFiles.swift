@@ -6,6 +6,44 @@ import Manifests
 let weightsFileName = "model.safetensors"
 let weightsIndexName = "model.safetensors.index.json"
 
+/// How a model folder may hold its weights.
+enum WeightsKind: CaseIterable {
+  /// What lockstep writes; preferred where a folder has both.
+  case safetensors
+  /// Read only.
+  case torch
+
+  /// The one file of all tensors.
+  var fileName: String {
+    switch self {
+    case .safetensors: weightsFileName
+    case .torch: "pytorch_model.bin"
+    }
+  }
+
+  /// The list of several files.
+  var indexName: String { "\(fileName).index.json" }
+
+  var suffix: String {
+    switch self {
+    case .safetensors: ".safetensors"
+    case .torch: ".bin"
+    }
+  }
+
+  /// Whether a folder has weights of this kind.
+  func lies(in folder: String) -> Bool {
+    exists("\(folder)/\(fileName)") || exists("\(folder)/\(indexName)")
+  }
+
+  func open(_ path: String) throws -> any TensorFile {
+    switch self {
+    case .safetensors: try SafetensorsFile(path: path)
+    case .torch: try TorchFile(path: path)
+    }
+  }
+}
+
 /// Cuts `tensors` into files of at most `maxBytes` of data, in order, never inside a tensor.
 ///
 /// A tensor larger than the limit gets a file of its own. No tensors are one empty file.
@@ -54,7 +92,8 @@ func weightsIndex(_ files: [(name: String, tensors: [TensorView])]) -> [UInt8] {
 
 /// Reads the `weight_map` of an index: tensor names and the plain names of the files that hold them,
 /// in the order of the text.
-func readWeightsIndex(_ path: String) throws -> [(tensor: String, file: String)] {
+/// - Parameter suffix: that of each file.
+func readWeightsIndex(_ path: String, suffix: String) throws -> [(tensor: String, file: String)] {
   let bytes = try contents(ofFile: path, limit: SafetensorsHeader.byteLimit)
   var places: [(tensor: String, file: String)]?
   do {
@@ -71,9 +110,9 @@ func readWeightsIndex(_ path: String) throws -> [(tensor: String, file: String)]
   }
   guard let places else { throw damaged(path, "a `weight_map`", "none") }
   for place in places {
-    guard isPlainFileName(place.file), place.file.hasSuffix(".safetensors") else {
+    guard isPlainFileName(place.file), place.file.hasSuffix(suffix) else {
       throw damaged(
-        "\(path): tensor \(quoted(place.tensor))", "the name of a .safetensors file in the folder",
+        "\(path): tensor \(quoted(place.tensor))", "the name of a \(suffix) file in the folder",
         quoted(place.file), remedy: "do not use this folder, or correct its index")
     }
   }

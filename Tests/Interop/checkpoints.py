@@ -3,11 +3,15 @@
     checkpoints.py check FOLDER...   every file re-saved by safetensors has the same bytes, the
                                      index is what the files hold, the manifest's hashes are right
     checkpoints.py write FOLDER      folders `mixed` (F32, F16, BF16, I64), `expected` (the same
-                                     widened to F32) and `pickled` (pytorch_model.bin)
+                                     widened to F32), `torch-..` (pytorch_model.bin in the forms of
+                                     torch.save), `torch-expected` (the same as safetensors) and
+                                     `torch-hostile` (a pickle that runs a command)
 """
 
+import collections
 import hashlib
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -66,10 +70,43 @@ def write(folder):
     for name, tensors in [("mixed", mixed), ("expected", expected)]:
         (folder / name).mkdir()
         save_file(tensors, folder / name / "model.safetensors", metadata={"format": "pt"})
-    (folder / "pickled").mkdir()
-    tied = expected["float"]
-    torch.save(
-        {"a": tied, "tied": tied, "transposed": tied.t()}, folder / "pickled/pytorch_model.bin")
+    write_pickled(folder)
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, ("exit 1",)
+
+
+def write_pickled(folder):
+    base = torch.randn(40, 30)
+    state = collections.OrderedDict(
+        base=base, tied=base, transposed=base.t(), rows=base[3:7], columns=base[:, 5:9],
+        every_third=base.flatten()[::3], permuted=torch.randn(3, 4, 5).permute(2, 0, 1),
+        parameter=torch.nn.Parameter(torch.randn(6)), scalar=torch.tensor(2.5),
+        none=torch.empty(0, 4), half=torch.randn(5, 4).half().t(), brain=torch.randn(9).bfloat16(),
+        position_ids=torch.arange(512).expand((1, -1)))
+    state._metadata = {"": {"version": 1}}
+    files = {
+        "zip": {}, "protocol-4": {"pickle_protocol": 4}, "protocol-5": {"pickle_protocol": 5},
+        "bare": {"_use_new_zipfile_serialization": False}}
+    for name, options in files.items():
+        (folder / f"torch-{name}").mkdir()
+        torch.save(state, folder / f"torch-{name}" / "pytorch_model.bin", **options)
+    (folder / "torch-several").mkdir()
+    weight_map = {}
+    for index in range(3):
+        name = f"pytorch_model-{index + 1:05}-of-00003.bin"
+        part = dict(list(state.items())[index::3])
+        torch.save(part, folder / "torch-several" / name)
+        weight_map.update(dict.fromkeys(part, name))
+    index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
+    (folder / "torch-several/pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2))
+    (folder / "torch-expected").mkdir()
+    plain = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+    save_file(plain, folder / "torch-expected" / "model.safetensors", metadata={"format": "pt"})
+    (folder / "torch-hostile").mkdir()
+    torch.save({"a": base, "b": Command()}, folder / "torch-hostile" / "pytorch_model.bin")
 
 
 if __name__ == "__main__":
