@@ -23,7 +23,8 @@ struct FuzzTarget: Sendable {
   }
 
   static let all: [FuzzTarget] =
-    manifestTargets + checkpointTargets + tokenizerTargets + modelTargets + tableTargets
+    manifestTargets + checkpointTargets + torchTargets + tokenizerTargets + modelTargets
+    + tableTargets
 
   /// The one that LOCKSTEP_FUZZ_TARGET names.
   static let selected: FuzzTarget = {
