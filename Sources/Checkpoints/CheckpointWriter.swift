@@ -22,23 +22,19 @@ package struct CheckpointContents: Sendable {
   /// Named like their parameters, without a prefix, in the same order.
   package var expAvg: [TensorView]
   package var expAvgSq: [TensorView]
-  /// config.json, trainer_state.json and the like.
+  /// config.json, trainer_state.json, the tokenizer's files and the like.
   package var files: [(name: String, bytes: [UInt8])]
-  /// Files copied from elsewhere, such as the tokenizer's from the model folder.
-  package var copies: [(name: String, source: String)]
   /// Bytes of tensor data in a file at most; a larger tensor has a file of its own.
   package var maxShardBytes: Int
 
   package init(
     weights: [TensorView], expAvg: [TensorView] = [], expAvgSq: [TensorView] = [],
-    files: [(name: String, bytes: [UInt8])] = [], copies: [(name: String, source: String)] = [],
-    maxShardBytes: Int = 5_000_000_000
+    files: [(name: String, bytes: [UInt8])] = [], maxShardBytes: Int = 5_000_000_000
   ) {
     self.weights = weights
     self.expAvg = expAvg
     self.expAvgSq = expAvgSq
     self.files = files
-    self.copies = copies
     self.maxShardBytes = maxShardBytes
   }
 }
@@ -75,10 +71,10 @@ package func writeCheckpoint(
   let start = clock.now
   let folder = try SealedFolderWriter(destination: destination, replacing: replacing)
   do {
-    try writeWeights(contents, into: folder, progress)
+    try writeWeights(
+      contents.weights, maxBytes: contents.maxShardBytes, into: folder, progress)
     try writeOptimizer(contents, into: folder, progress)
     for file in contents.files { try folder.add(file.name, content: file.bytes) }
-    for copy in contents.copies { try folder.add(copy.name, copyOf: copy.source) }
     try folder.seal(manifest: CheckpointManifest(files: folder.files))
   } catch {
     folder.abandon()
@@ -90,14 +86,16 @@ package func writeCheckpoint(
     seconds: Double(duration.components.seconds) + 1e-18 * Double(duration.components.attoseconds))
 }
 
-private func writeWeights(
-  _ contents: CheckpointContents, into folder: SealedFolderWriter, _ progress: (Int) -> Void
+/// Writes model.safetensors, or several files and their index.
+func writeWeights(
+  _ tensors: [any WritableTensor], maxBytes: Int, into folder: SealedFolderWriter,
+  _ progress: (Int) throws -> Void
 ) throws {
-  let files = cutIntoFiles(contents.weights, maxBytes: contents.maxShardBytes)
+  let files = cutIntoFiles(tensors, maxBytes: maxBytes)
   if files.count == 1 {
     return try add(files[0], to: folder, as: weightsFileName, progress)
   }
-  var named: [(name: String, tensors: [TensorView])] = []
+  var named: [(name: String, tensors: [any WritableTensor])] = []
   for (index, tensors) in files.enumerated() {
     let name = tensorFileName("model", index, of: files.count)
     try add(tensors, to: folder, as: name, progress)
@@ -131,8 +129,8 @@ private func renamed(_ tensor: TensorView, _ moment: OptimizerMoment) -> TensorV
 }
 
 private func add(
-  _ tensors: [TensorView], to folder: SealedFolderWriter, as name: String,
-  _ progress: (Int) -> Void
+  _ tensors: [any WritableTensor], to folder: SealedFolderWriter, as name: String,
+  _ progress: (Int) throws -> Void
 ) throws {
   let (hash, bytes) = try writeSafetensors(
     tensors, to: folder.path(of: name), progress: progress)

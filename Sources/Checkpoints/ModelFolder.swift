@@ -91,6 +91,12 @@ package final class ModelFolder {
 
   package func type(of name: String) -> ElementType? { places[name]?.entry.type }
 
+  /// The product of a tensor's shape; 0 when there is no such tensor.
+  package func elementCount(of name: String) -> Int { places[name]?.entry.elementCount ?? 0 }
+
+  /// The files that hold the tensors, in order.
+  package var filePaths: [String] { files.map(\.path) }
+
   /// The bytes of all tensors as they are stored.
   package var tensorBytes: Int { places.values.reduce(0) { $0 + $1.entry.byteCount } }
 

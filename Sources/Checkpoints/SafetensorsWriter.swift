@@ -1,8 +1,25 @@
 import Manifests
 
+/// A tensor that can be written into a file, from memory or from another file.
+package protocol WritableTensor {
+  var name: String { get }
+  /// Row-major; empty for a scalar.
+  var shape: [Int] { get }
+  var type: ElementType { get }
+  /// The bytes of its elements in `type`.
+  var byteCount: Int { get }
+
+  /// Calls `body` with the tensor's bytes, row-major and little-endian, in consecutive blocks.
+  ///
+  /// - Parameter scratch: room for a block.
+  func withBlocks(
+    scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws
+}
+
 /// A float32 tensor in the caller's memory, which must stay alive until it is written, and unchanged
 /// unless a snapshot keeps what it was.
-package struct TensorView: @unchecked Sendable {
+package struct TensorView: WritableTensor, @unchecked Sendable {
   package var name: String
   /// Row-major; empty for a scalar.
   package let shape: [Int]
@@ -18,12 +35,10 @@ package struct TensorView: @unchecked Sendable {
   }
 
   package var elementCount: Int { shape.reduce(1, *) }
+  package var type: ElementType { .float32 }
   package var byteCount: Int { elementCount * 4 }
 
-  /// Calls `body` with the tensor's bytes in consecutive blocks.
-  ///
-  /// - Parameter scratch: room for a block.
-  fileprivate func withBlocks(
+  package func withBlocks(
     scratch: UnsafeMutableRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let bytes = UnsafeRawBufferPointer(start: base, count: byteCount)
@@ -40,10 +55,10 @@ package struct TensorView: @unchecked Sendable {
 /// - Parameters:
 ///   - path: the file; it must not exist yet.
 ///   - tensors: names must differ.
-///   - progress: called with the bytes of each block once it is written.
+///   - progress: called with the bytes of each block once it is written; may throw to end it there.
 /// - Returns: the size and SHA-256 of the file.
 package func writeSafetensors(
-  _ tensors: [TensorView], to path: String, progress: (Int) -> Void = { _ in }
+  _ tensors: [any WritableTensor], to path: String, progress: (Int) throws -> Void = { _ in }
 ) throws -> (sha256: String, bytes: Int64) {
   let sorted = tensors.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   for (a, b) in zip(sorted, sorted.dropFirst()) where a.name == b.name {
@@ -62,14 +77,15 @@ package func writeSafetensors(
 }
 
 /// The header with its length in front; `sorted` as the tensors lie in the file.
-private func safetensorsHeader(_ sorted: [TensorView]) -> [UInt8] {
+private func safetensorsHeader(_ sorted: [any WritableTensor]) -> [UInt8] {
   var json = #"{"__metadata__":{"format":"pt"}"#
   var offset = 0
   for tensor in sorted {
     let end = offset + tensor.byteCount
     let shape = tensor.shape.map(String.init).joined(separator: ",")
     json += ",\(jsonString(tensor.name)):"
-    json += #"{"dtype":"F32","shape":[\#(shape)],"data_offsets":[\#(offset),\#(end)]}"#
+    json +=
+      #"{"dtype":"\#(tensor.type.rawValue)","shape":[\#(shape)],"data_offsets":[\#(offset),\#(end)]}"#
     offset = end
   }
   json += "}"

@@ -47,8 +47,8 @@ enum WeightsKind: CaseIterable {
 /// Cuts `tensors` into files of at most `maxBytes` of data, in order, never inside a tensor.
 ///
 /// A tensor larger than the limit gets a file of its own. No tensors are one empty file.
-func cutIntoFiles(_ tensors: [TensorView], maxBytes: Int) -> [[TensorView]] {
-  var files: [[TensorView]] = [[]]
+func cutIntoFiles(_ tensors: [any WritableTensor], maxBytes: Int) -> [[any WritableTensor]] {
+  var files: [[any WritableTensor]] = [[]]
   var bytes = 0
   for tensor in tensors {
     if !files[files.count - 1].isEmpty, bytes + tensor.byteCount > maxBytes {
@@ -66,13 +66,19 @@ func tensorFileName(_ stem: String, _ index: Int, of count: Int) -> String {
   "\(stem)-\(fiveDigits(index + 1))-of-\(fiveDigits(count)).safetensors"
 }
 
+/// Whether lockstep writes weights under this name.
+func isWeightsFile(_ name: String) -> Bool {
+  name == weightsFileName || name == weightsIndexName
+    || (name.hasPrefix("model-") && name.hasSuffix(".safetensors"))
+}
+
 private func fiveDigits(_ number: Int) -> String {
   let digits = String(number)
   return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
 }
 
 /// Hugging Face's index of weights: keys sorted, indented by two spaces.
-func weightsIndex(_ files: [(name: String, tensors: [TensorView])]) -> [UInt8] {
+func weightsIndex(_ files: [(name: String, tensors: [any WritableTensor])]) -> [UInt8] {
   let totalSize = files.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.byteCount } }
   let places = files.flatMap { file in file.tensors.map { (tensor: $0.name, file: file.name) } }
   let lines = places.sorted { $0.tensor.utf8.lexicographicallyPrecedes($1.tensor.utf8) }

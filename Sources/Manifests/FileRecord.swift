@@ -70,9 +70,10 @@ package struct HashedFileWriter: ~Copyable {
   }
 
   /// Appends all of `bytes`.
-  /// - Parameter progress: called with the bytes of each block once it is written and hashed.
+  /// - Parameter progress: called with the bytes of each block once it is written and hashed; may
+  ///   throw to end it there.
   package mutating func append(
-    _ bytes: UnsafeRawBufferPointer, progress: (Int) -> Void = { _ in }
+    _ bytes: UnsafeRawBufferPointer, progress: (Int) throws -> Void = { _ in }
   ) throws {
     var rest = bytes
     while !rest.isEmpty {
@@ -80,7 +81,7 @@ package struct HashedFileWriter: ~Copyable {
       let block = UnsafeRawBufferPointer(rebasing: rest.prefix(writeBytes))
       try file.append(block)
       hash.update(bufferPointer: block)
-      progress(block.count)
+      try progress(block.count)
       rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(writeBytes))
     }
   }

@@ -121,6 +121,17 @@ package final class SealedFolderWriter {
     }
     let (hash, _) = try write(manifestBytes, as: manifestName)
     _ = try write(manifestDigestLine(hash), as: manifestDigestName)
+    try publish()
+  }
+
+  /// Puts the folder into place without a manifest: one in a format that has none, for the programs
+  /// of others. After an error it can only be abandoned.
+  package func finishWithoutManifest() throws {
+    precondition(isOpen, "a folder is finished once")
+    try publish()
+  }
+
+  private func publish() throws {
     try synchronizeFolder(hidden)
     try checkDestination()
     try moveIntoPlace()
@@ -128,7 +139,7 @@ package final class SealedFolderWriter {
     try synchronizeFolder(parent)
   }
 
-  /// Removes the hidden folder, as far as that can be done. Does nothing after ``seal(manifest:)``.
+  /// Removes the hidden folder, as far as that can be done. Does nothing once it is in place.
   package func abandon() {
     guard isOpen else { return }
     isOpen = false

@@ -18,8 +18,8 @@ struct Lockstep: ParsableCommand {
       checkpoint: run the same command again to go on.
       """,
     subcommands: [
-      Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Inspect.self, Verify.self,
-      Bench.self,
+      Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Export.self, Inspect.self,
+      Verify.self, Bench.self,
     ])
 
   static func main() {
