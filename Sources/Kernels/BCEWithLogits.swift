@@ -37,13 +37,13 @@ package enum BCEWithLogits {
   ///   - positiveWeights: [L], from 0.
   package static func forwardBackward(
     _ dlogits: MutableFloats?, _ logits: Floats, _ labels: Floats, positiveWeights: Floats,
-    rows S: Int, labels L: Int, scale: Float
+    rows: Int, labels labelCount: Int, scale: Float
   ) -> Double {
     var sum = 0.0
-    for i in 0..<S * L {
+    for i in 0..<rows * labelCount {
       let z = Double(logits[i])
       let y = Double(labels[i])
-      let w = Double(positiveWeights[i % L])
+      let w = Double(positiveWeights[i % labelCount])
       // -log σ(z) = max(-z, 0) + log(1 + e^(-|z|)), and -log(1 - σ(z)) is that plus z.
       let both = 1 + (w - 1) * y
       sum += (1 - y) * z + both * (z < 0 ? -z : z * 0) + both * log1p(exp(-abs(z)))

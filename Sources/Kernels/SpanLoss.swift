@@ -9,9 +9,9 @@ package enum SpanLoss {
   ///   - targets: [S, 2], start and end as token positions in the sequence.
   ///   - cumulativeLengths: [S+1]
   package static func labelledCount(
-    _ targets: UnsafePointer<Int32>, cumulativeLengths: UnsafePointer<Int32>, sequences S: Int
+    _ targets: UnsafePointer<Int32>, cumulativeLengths: UnsafePointer<Int32>, sequences: Int
   ) -> Int {
-    (0..<2 * S).reduce(0) { sum, i in
+    (0..<2 * sequences).reduce(0) { sum, i in
       let length = cumulativeLengths[i / 2 + 1] - cumulativeLengths[i / 2]
       return sum + (0..<length ~= targets[i] ? 1 : 0)
     }
@@ -29,10 +29,10 @@ package enum SpanLoss {
   ///   - cumulativeLengths: [S+1]
   package static func forwardBackward(
     _ dlogits: MutableFloats?, _ logits: Floats, _ targets: UnsafePointer<Int32>,
-    cumulativeLengths: UnsafePointer<Int32>, sequences S: Int, scale: Float
+    cumulativeLengths: UnsafePointer<Int32>, sequences: Int, scale: Float
   ) -> Double {
     var sum = 0.0
-    for s in 0..<S {
+    for s in 0..<sequences {
       let first = Int(cumulativeLengths[s])
       let length = Int(cumulativeLengths[s + 1]) - first
       for side in 0..<2 {

@@ -22,25 +22,25 @@ package enum VocabularyCrossEntropy {
   ///   - logits: [M, V], overwritten.
   ///   - targets: [M] of 0..<V or `CrossEntropy.ignoreIndex`.
   package static func forwardBackward(
-    _ logits: MutableFloats, _ targets: UnsafePointer<Int32>, rows M: Int, vocabulary V: Int,
+    _ logits: MutableFloats, _ targets: UnsafePointer<Int32>, rows: Int, vocabulary: Int,
     scale: Float, _ pool: ThreadPool
   ) -> Double {
-    withUnsafeTemporaryAllocation(of: Double.self, capacity: M) { losses in
-      pool.run(M) { row, _ in
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: rows) { losses in
+      pool.run(rows) { row, _ in
         losses.initializeElement(at: row, to: 0)
-        let z = logits + row * V
+        let z = logits + row * vocabulary
         guard targets[row] != CrossEntropy.ignoreIndex else {
-          return z.update(repeating: 0, count: V)
+          return z.update(repeating: 0, count: vocabulary)
         }
-        let target = checked(targets[row], V)
-        let largest = maximum(z, V)
+        let target = checked(targets[row], vocabulary)
+        let largest = maximum(z, vocabulary)
         let shifted = Double(largest) - Double(z[target])
-        let powers = sumOfPowers(z, V, maximum: largest, into: z)
+        let powers = sumOfPowers(z, vocabulary, maximum: largest, into: z)
         losses[row] = log(powers) + shifted
         // The gradient: p * scale, less scale at the target.
         let factor = Vector(repeating: Float(Double(scale) / powers))
         let p = Double(z[target]) / powers
-        eachVector(V) { i, lanes in store(load(z, i, lanes) * factor, z, i, lanes) }
+        eachVector(vocabulary) { i, lanes in store(load(z, i, lanes) * factor, z, i, lanes) }
         z[target] = Float((p - 1) * Double(scale))
       }
       return losses.reduce(0, +)
@@ -56,45 +56,45 @@ package enum VocabularyCrossEntropy {
   ///   - targets: [M] of 0..<V or `CrossEntropy.ignoreIndex`.
   package static func evaluate(
     _ losses: UnsafeMutablePointer<Double>, _ predictions: UnsafeMutablePointer<Int32>,
-    _ logits: Floats, _ targets: UnsafePointer<Int32>, rows M: Int, vocabulary V: Int,
+    _ logits: Floats, _ targets: UnsafePointer<Int32>, rows: Int, vocabulary: Int,
     _ pool: ThreadPool
   ) {
-    pool.run(M) { row, _ in
-      let z = logits + row * V
-      let largest = maximum(z, V)
-      predictions[row] = Int32((0..<V).first { z[$0] == largest } ?? 0)
+    pool.run(rows) { row, _ in
+      let z = logits + row * vocabulary
+      let largest = maximum(z, vocabulary)
+      predictions[row] = Int32((0..<vocabulary).first { z[$0] == largest } ?? 0)
       losses[row] = 0
       guard targets[row] != CrossEntropy.ignoreIndex else { return }
-      let shifted = Double(largest) - Double(z[checked(targets[row], V)])
-      losses[row] = log(sumOfPowers(z, V, maximum: largest, into: nil)) + shifted
+      let shifted = Double(largest) - Double(z[checked(targets[row], vocabulary)])
+      losses[row] = log(sumOfPowers(z, vocabulary, maximum: largest, into: nil)) + shifted
     }
   }
 
-  private static func checked(_ target: Int32, _ V: Int) -> Int {
-    precondition(0..<V ~= Int(target), "word \(target) of \(V)")
+  private static func checked(_ target: Int32, _ count: Int) -> Int {
+    precondition(0..<count ~= Int(target), "word \(target) of \(count)")
     return Int(target)
   }
 
   @inline(never)
-  private static func maximum(_ z: Floats, _ V: Int) -> Float {
+  private static func maximum(_ z: Floats, _ count: Int) -> Float {
     var largest = Vector(repeating: -.infinity)
-    eachVector(V) { i, lanes in
+    eachVector(count) { i, lanes in
       let v = load(z, i, lanes, fill: -.infinity)
       largest.replace(with: v, where: v .> largest)
     }
     return largest.laneMaximum
   }
 
-  /// Σ e^(z - maximum) over z [V]; the powers go into `powers` [V], which may be z.
+  /// Σ e^(z - maximum) over z [count]; the powers go into `powers` [count], which may be z.
   @inline(never)
   private static func sumOfPowers(
-    _ z: Floats, _ V: Int, maximum: Float, into powers: MutableFloats?
+    _ z: Floats, _ count: Int, maximum: Float, into powers: MutableFloats?
   ) -> Double {
     var sum = 0.0
-    for start in stride(from: 0, to: V, by: run) {
-      let count = min(run, V - start)
+    for start in stride(from: 0, to: count, by: run) {
+      let width = min(run, count - start)
       // Lanes past the end become e^(-infinity) = 0 and add nothing.
-      let part = RowSum.of(count) { i, lanes in
+      let part = RowSum.of(width) { i, lanes in
         let e = VectorMath.exp(load(z, start &+ i, lanes, fill: -.infinity) - maximum)
         if let powers { store(e, powers, start &+ i, lanes) }
         return e

@@ -3,55 +3,6 @@ import Testing
 
 @testable import Kernels
 
-@Suite struct LossTests {
-  private func loss(_ z: Double, _ y: Double) -> Double {
-    // Exact where the textbook form overflows or cancels.
-    y * log1p(exp(-z)) + (1 - y) * (z + log1p(exp(-z)))
-  }
-
-  @Test("Binary cross-entropy and its gradient match double precision", arguments: [0, 1, 5, 88])
-  func oracle(count: Int) {
-    let z = random(count, "z", 3)
-    let labels = Arena(count: count)
-    for i in 0..<count { labels.base[i] = [0, 1, 0.25][i % 3] }
-    let dz = unwritten(count)
-    let sum = BCEWithLogits.forwardBackward(
-      dz.base, z.base, labels.base, count: count, scale: 0.125)
-    let expected = zip(z.doubles, labels.doubles).reduce(0) { $0 + loss($1.0, $1.1) }
-    #expect(abs(sum - expected) <= 1e-12 * max(1, expected))
-    // Central differences of the loss.
-    let h = 1e-5
-    let slopes = zip(z.doubles, labels.doubles).map {
-      (loss($0 + h, $1) - loss($0 - h, $1)) / (2 * h) * 0.125
-    }
-    expectClose("dlogits", dz, slopes, absolute: 1e-8)
-    #expect(
-      BCEWithLogits.forwardBackward(nil, z.base, labels.base, count: count, scale: 1) == sum)
-  }
-
-  @Test("Logits of ±200 and beyond give finite losses and exact gradients")
-  func stability() {
-    let z = Arena(count: 6)
-    let labels = Arena(count: 6)
-    let values: [Float] = [200, -200, 200, -200, 3e38, -3e38]
-    z.base.update(from: values, count: 6)
-    for i in 2..<4 { labels.base[i] = 1 }
-    labels.base[4] = 1
-    let dz = unwritten(6)
-    let sum = BCEWithLogits.forwardBackward(dz.base, z.base, labels.base, count: 6, scale: 1)
-    #expect(abs(sum - 400) < 1e-9)
-    let expected: [Double] = [1, 0, 0, -1, 0, 0]
-    for (found, expected) in zip(dz.doubles, expected) {
-      #expect(abs(found - expected) < 1e-30)
-    }
-    let p = unwritten(6)
-    BCEWithLogits.sigmoid(p.base, z.base, count: 6)
-    let probabilities = p.doubles
-    #expect(probabilities[0] == 1 && probabilities[4] == 1 && probabilities[5] == 0)
-    #expect(probabilities[1] < 1e-30)
-  }
-}
-
 @Suite struct AdamWTests {
   @Test("Six steps follow torch.optim.AdamW", arguments: [0, 1, 13, 40_001])
   func sixSteps(count: Int) {
