@@ -56,7 +56,7 @@ package struct RowLabels: Sendable, Equatable {
   ///   - lengths: [S] Tokens of the rows.
   ///   - place: The dataset.
   /// - Throws: `ShardsError` naming the place and the first wrong value.
-  func check(labelCount L: Int, lengths: [Int], _ place: String) throws {
+  func check(labelCount: Int, lengths: [Int], _ place: String) throws {
     func require(_ expected: String, _ wrong: (some Any)?) throws {
       guard let wrong else { return }
       throw ShardsError(
@@ -66,12 +66,14 @@ package struct RowLabels: Sendable, Equatable {
     case .multiLabel:
       try require("finite labels from 0 to 1", floats.first { !(0...1).contains($0) })
     case .multiClass:
-      try require("classes from 0 to \(L - 1)", integers.first { !(0..<Int32(L)).contains($0) })
+      try require(
+        "classes from 0 to \(labelCount - 1)",
+        integers.first { !(0..<Int32(labelCount)).contains($0) })
     case .regression: try require("finite values", floats.first { !$0.isFinite })
     case .tokenClassification:
       try require(
-        "tags from 0 to \(L - 1), or \(Self.noTag)",
-        integers.first { $0 != Self.noTag && !(0..<Int32(L)).contains($0) })
+        "tags from 0 to \(labelCount - 1), or \(Self.noTag)",
+        integers.first { $0 != Self.noTag && !(0..<Int32(labelCount)).contains($0) })
     case .questionAnswering:
       let wrong = lengths.indices.first { s in
         let (start, end) = (integers[2 * s], integers[2 * s + 1])
