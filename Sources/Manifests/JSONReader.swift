@@ -135,6 +135,18 @@ package struct JSONReader {
     return value
   }
 
+  /// Reads a number as the nearest `Double`.
+  package mutating func readNumber() throws -> Double {
+    skipSpace()
+    let start = position
+    try skipNumber()
+    let text = String(decoding: bytes[start..<position], as: UTF8.self)
+    guard let value = Double(text), value.isFinite else {
+      throw Defect(offset: start, expected: "a number below 1.8e308", found: text)
+    }
+    return value
+  }
+
   /// Reads a value of any kind and forgets it; it is checked as strictly as any other.
   package mutating func skipValue() throws {
     skipSpace()

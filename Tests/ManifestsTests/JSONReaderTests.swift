@@ -31,6 +31,24 @@ import Testing
     ])
   func good(_ text: String) { #expect(defect(Array(text.utf8)) == nil) }
 
+  @Test("Numbers are read as the nearest double; those beyond any are defects")
+  func numbers() throws {
+    for (text, expected) in [
+      ("0", 0), (" -1.5e-7 ", -1.5e-7), ("0.1", 0.1), ("1e-400", 0), ("12", 12),
+    ] as [(String, Double)] {
+      var json = JSONReader(Array(text.utf8))
+      #expect(try json.readNumber() == expected)
+      try json.readEnd()
+    }
+    for text in ["1e999", "-1e999", "\"1\"", "null", "", "nan", "inf", "0x1p3"] {
+      var json = JSONReader(Array(text.utf8))
+      #expect(throws: JSONReader.Defect.self, "\(text)") {
+        _ = try json.readNumber()
+        try json.readEnd()
+      }
+    }
+  }
+
   @Test(
     "Malformed values are defects",
     arguments: [

@@ -46,7 +46,10 @@ extension Task {
   package var metricNames: [String] {
     switch self {
     case .multiLabel:
-      ["f1", "f1_macro", "roc_auc", "roc_auc_scores", "accuracy", "jaccard", "loss"]
+      [
+        "f1", "f1_macro", "roc_auc", "roc_auc_scores", "accuracy", "jaccard", "f1_tuned",
+        "f1_macro_tuned", "accuracy_tuned", "jaccard_tuned", "loss",
+      ]
     case .multiClass: ["accuracy", "f1", "f1_macro", "loss"]
     case .regression: ["mse", "rmse", "mae", "pearson", "spearman", "loss"]
     case .tokenClassification: ["f1", "precision", "recall", "accuracy", "loss"]
