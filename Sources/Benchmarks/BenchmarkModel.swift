@@ -43,20 +43,7 @@ package struct BenchmarkModel {
         progress: progress)
       return
     }
-    let all = model.layout.parameters
-    let deviation = model.configuration.initializerRange
-    pool.run(all.count) { index, _ in
-      let parameter = all[index]
-      let values = parameters + parameter.offset
-      if parameter.shape.count > 1 {
-        Philox4x32.normal(
-          into: values, count: parameter.count, seed: seed, name: parameter.name,
-          standardDeviation: deviation)
-      } else {
-        let isNorm = parameter.name.hasSuffix("LayerNorm.weight")
-        values.update(repeating: isNorm ? 1 : 0, count: parameter.count)
-      }
-    }
+    initializeParameters(of: model, in: parameters, seed: seed, pool, progress: progress)
   }
 
   /// Path of a folder with the model: its own, or one written in `scratch` for a named size.

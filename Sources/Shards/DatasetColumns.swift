@@ -5,6 +5,7 @@ package struct DatasetColumns: Sendable, Equatable {
   /// The default names of the text column, in the order in which they are looked for.
   static let defaultTexts = ["Tweet", "text", "sentence"]
   static let defaultIDs = ["ID", "id"]
+  static let defaultLabel = "label"
 
   /// The text; nil: `Tweet`, else `text`, else `sentence`.
   package var text: String?
@@ -12,12 +13,21 @@ package struct DatasetColumns: Sendable, Equatable {
   package var pair: String?
   /// What names a row; nil: `ID` or `id` where there is one, else the row's number from 0.
   package var id: String?
-  /// The labels, in this order; nil: every column that is none of the above.
+  /// What rows are labelled for: multi-label, multi-class or regression.
+  package var task: ShardTask
+  /// Multi-label: the label columns, in this order; nil: every column that is none of the above.
+  /// Multi-class: the values that the label column may have, in this order; nil: those that it has,
+  /// integers in their order, names in that of their bytes.
   package var labels: [String]?
+  /// The one column of the label where rows have one; nil: `label`.
+  package var label: String?
 
   package init(
-    text: String? = nil, pair: String? = nil, id: String? = nil, labels: [String]? = nil
+    task: ShardTask = .multiLabel, text: String? = nil, pair: String? = nil, id: String? = nil,
+    labels: [String]? = nil, label: String? = nil
   ) {
+    self.task = task
+    self.label = label
     self.text = text
     self.pair = pair
     self.id = id
@@ -59,7 +69,9 @@ struct ColumnLayout {
       try wanted.id.map { try index(of: $0, "--id-column") }
       ?? DatasetColumns.defaultIDs.lazy.compactMap { columns.firstIndex(of: $0) }.first
     let others = [text, pair, id].compactMap(\.self)
-    if let names = wanted.labels {
+    if wanted.task != .multiLabel {
+      labels = [try index(of: wanted.label ?? DatasetColumns.defaultLabel, "--label-column")]
+    } else if let names = wanted.labels {
       labels = try names.map { try index(of: $0, "--labels") }
     } else {
       labels = columns.indices.filter { !others.contains($0) }

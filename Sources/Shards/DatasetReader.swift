@@ -7,8 +7,8 @@ package struct DatasetRow: Sendable, Equatable {
   package let id: String
   package let text: String
   package let pair: String?
-  /// 0 or 1 for each of the reader's `labelNames`.
-  package let labels: [Float]
+  /// In the form of the reader's task.
+  package let labels: RowLabels
 }
 
 /// Reads labelled texts from files of rows, one after the other, in constant memory.
@@ -16,7 +16,9 @@ package struct DatasetRow: Sendable, Equatable {
 /// Every file has a header of its own (or, in JSON Lines, keys); columns are found by name, and all
 /// files must have the same labels.
 package final class DatasetReader {
-  package let labelNames: [String]
+  /// Multi-label: the label columns. Multi-class: the labels, known since ``countRows()``. Regression: the
+  /// column.
+  package private(set) var labelNames: [String]
   package let hasPairs: Bool
 
   private struct Source {
@@ -26,6 +28,9 @@ package final class DatasetReader {
   }
   private let sources: [Source]
   private let labelsAreNamed: Bool
+  private let task: ShardTask
+  /// Multi-class: the place of each label; filled by the first pass where nobody named them.
+  private var classes: [String: Int32] = [:]
 
   /// Opens the files and finds the columns. No row has been read yet.
   ///
@@ -62,13 +67,19 @@ package final class DatasetReader {
       }
     }
     self.sources = sources
-    labelNames = sources[0].layout.labelNames
+    task = columns.task
+    labelNames =
+      task == .multiClass ? columns.labels ?? [] : sources[0].layout.labelNames
+    for (index, name) in labelNames.enumerated() where task == .multiClass {
+      classes[name] = Int32(index)
+    }
     hasPairs = columns.pair != nil
     labelsAreNamed = columns.labels != nil
   }
 
   /// Reads every file to its end, checks every value, and counts the rows.
   package func countRows() throws -> Int {
+    if task == .multiClass, !labelsAreNamed { try findClasses() }
     let count = try scan { _, _, _ in }
     guard count > 0 else {
       throw ShardsError(
@@ -94,18 +105,42 @@ package final class DatasetReader {
     }
   }
 
-  private func scan(_ visit: (Source, Record, [Float]) throws -> Void) throws -> Int {
+  /// Takes every value of the label column for a label.
+  private func findClasses() throws {
+    var names: Set<String> = []
+    var record = Record()
+    for source in sources {
+      var reader = try source.format.reader(of: source.file)
+      while try reader.next(&record) {
+        let name = record.text(source.layout.labels[0])
+        guard names.insert(name).inserted else { continue }
+        guard !name.isEmpty, !name.utf8.contains(0), names.count <= Self.mostClasses else {
+          throw error(
+            at: source.layout.labels[0], record, source,
+            expected: "a label, one of at most \(Self.mostClasses)",
+            found: names.count > Self.mostClasses ? "one more" : quoted(name),
+            remedy: "name the labels with --labels, or use another --task")
+        }
+      }
+    }
+    let integers = names.compactMap { Int($0) }
+    labelNames =
+      integers.count == names.count
+      ? names.sorted { (Int($0) ?? 0) < (Int($1) ?? 0) }
+      : names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    for (index, name) in labelNames.enumerated() { classes[name] = Int32(index) }
+  }
+
+  private static let mostClasses = 1 << 12
+
+  private func scan(_ visit: (Source, Record, RowLabels) throws -> Void) throws -> Int {
     var count = 0
     var record = Record()
-    var labels = [Float](repeating: 0, count: labelNames.count)
     for source in sources {
       var reader = try source.format.reader(of: source.file)
       while try reader.next(&record) {
         try check(record, source, reader.columns)
-        for (label, field) in source.layout.labels.enumerated() {
-          labels[label] = try value(of: field, record, source, reader.columns)
-        }
-        try visit(source, record, labels)
+        try visit(source, record, try labels(of: record, source, reader.columns))
         count += 1
       }
     }
@@ -134,6 +169,34 @@ package final class DatasetReader {
         place: "\(source.file.name):\(record.line)",
         expected: "the first row's keys, \(quotedList(columns))", found: quoted(key),
         remedy: "name the label columns with --labels")
+    }
+  }
+
+  private func labels(
+    of record: Record, _ source: Source, _ columns: [String]
+  ) throws -> RowLabels {
+    let fields = source.layout.labels
+    switch task {
+    case .multiClass:
+      let name = record.text(fields[0])
+      guard let label = classes[name] else {
+        throw error(
+          at: fields[0], record, source, expected: "one of \(quotedList(labelNames))",
+          found: quoted(name), remedy: "correct the value, or name all labels with --labels")
+      }
+      return RowLabels(task, [label])
+    case .regression:
+      let text = record.text(fields[0])
+      guard let value = Float(text), value.isFinite else {
+        throw error(
+          at: fields[0], record, source,
+          expected: "a number as \(quoted(columns[fields[0]]))", found: quoted(text),
+          remedy: "write a finite number there")
+      }
+      return RowLabels(task, [value])
+    case .multiLabel, .tokenClassification, .questionAnswering, .pretraining:
+      return RowLabels(
+        .multiLabel, try fields.map { try value(of: $0, record, source, columns) })
     }
   }
 

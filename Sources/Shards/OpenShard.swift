@@ -13,6 +13,7 @@ struct OpenShard: ~Copyable {
   private var rowIDOffsets: Column<Int64>
   private var floatLabels: Column<Float>?
   private var integerLabels: Column<Int32>?
+  private var contexts: ContextColumns?
   private var rowIDBytes = 0
   // Last, so that the datasets end before their file.
   private let file: File
@@ -33,6 +34,7 @@ struct OpenShard: ~Copyable {
     let integerLabels =
       task.hasFloatLabels
       ? nil : try Column<Int32>(ShardFormat.labels, rowShape: labelShape, in: file)
+    let contexts = task == .questionAnswering ? try ContextColumns(in: file) : nil
     try offsets.append(CollectionOfOne(0))
     try rowIDOffsets.append(CollectionOfOne(0))
     self.description = description
@@ -43,17 +45,20 @@ struct OpenShard: ~Copyable {
     self.rowIDOffsets = rowIDOffsets
     self.floatLabels = floatLabels
     self.integerLabels = integerLabels
+    self.contexts = contexts
     self.file = file
   }
 
   mutating func append(
-    _ ids: [Int32], _ types: [UInt8]?, _ rowID: String, _ labels: RowLabels
+    _ ids: [Int32], _ types: [UInt8]?, _ rowID: String, _ labels: RowLabels,
+    _ context: AnswerContext?
   ) throws {
     try inputIDs.append(ids)
     if let types { try typeIDs?.append(types) }
     try rowIDs.append(rowID.utf8)
     try floatLabels?.append(labels.floats)
     try integerLabels?.append(labels.integers)
+    if let context { try contexts?.append(context) }
     rows += 1
     tokens += ids.count
     rowIDBytes += rowID.utf8.count
@@ -70,8 +75,41 @@ struct OpenShard: ~Copyable {
     try rowIDOffsets.finish()
     if let floatLabels { try floatLabels.finish() }
     if let integerLabels { try integerLabels.finish() }
+    if let contexts { try contexts.finish() }
     try ShardFormat.writeAttributes(description, rows: rows, tokens: tokens, to: file)
     try file.close()
+  }
+}
+
+/// What question answering has beside tokens and labels.
+private struct ContextColumns: ~Copyable {
+  private var records: Column<UInt8>
+  private var offsets: Column<Int64>
+  private var ranges: Column<Int32>
+  private var bytes = 0
+
+  init(in file: borrowing File) throws {
+    let records = try Column<UInt8>(ShardFormat.contexts, in: file)
+    var offsets = try Column<Int64>(ShardFormat.contextOffsets, in: file)
+    let ranges = try Column<Int32>(ShardFormat.contextRanges, rowShape: [2], in: file)
+    try offsets.append(CollectionOfOne(0))
+    self.records = records
+    self.offsets = offsets
+    self.ranges = ranges
+  }
+
+  mutating func append(_ context: AnswerContext) throws {
+    let record = try context.record()
+    try records.append(record)
+    try ranges.append(context.bounds)
+    bytes += record.count
+    try offsets.append(CollectionOfOne(Int64(bytes)))
+  }
+
+  consuming func finish() throws {
+    try records.finish()
+    try offsets.finish()
+    try ranges.finish()
   }
 }
 

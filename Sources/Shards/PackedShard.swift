@@ -84,9 +84,31 @@ final class PackedShard: ShardContent {
   }
 
   func rowID(_ row: Int) throws -> String? {
-    let bytes = try Dataset(ShardFormat.rowIDs, in: file)
+    let bytes = try bytes(of: row, ShardFormat.rowIDs, ShardFormat.rowIDOffsets)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw ShardsError(
+        place: "\(file.path):/\(ShardFormat.rowIDs)", expected: "UTF-8",
+        found: "bytes that are not, in row \(row)", remedy: "write the shards again")
+    }
+    return text
+  }
+
+  func answerContext(_ row: Int) throws -> AnswerContext? {
+    guard task == .questionAnswering else { return nil }
+    let record = try bytes(of: row, ShardFormat.contexts, ShardFormat.contextOffsets)
+    let ranges = try Dataset(ShardFormat.contextRanges, in: file)
+    let tokens = Int(offsets[offsets.count - 1])
+    try ranges.expect(.integer(bits: 32, signed: true), shape: [tokens, 2])
+    return try AnswerContext(
+      record: record, bounds: ranges.read(Int(offsets[row])..<Int(offsets[row + 1])),
+      "\(file.path):/\(ShardFormat.contexts)")
+  }
+
+  /// The bytes of one row in a dataset of all rows' bytes.
+  private func bytes(of row: Int, _ name: String, _ offsetsName: String) throws -> [UInt8] {
+    let bytes = try Dataset(name, in: file)
     try bytes.expect(.integer(bits: 8, signed: false), shape: [bytes.shape[0]])
-    let offsets = try Dataset(ShardFormat.rowIDOffsets, in: file)
+    let offsets = try Dataset(offsetsName, in: file)
     try offsets.expect(.integer(bits: 64, signed: true), shape: [self.offsets.count])
     let ends: [Int64] = try offsets.read(row..<row + 2)
     guard 0 <= ends[0], ends[0] <= ends[1], ends[1] <= Int64(bytes.shape[0]) else {
@@ -94,13 +116,7 @@ final class PackedShard: ShardContent {
         place: offsets.place, expected: "rising offsets within \(bytes.shape[0]) bytes",
         found: "\(ends[0]) and \(ends[1])", remedy: "write the shards again")
     }
-    let text: [UInt8] = try bytes.read(Int(ends[0])..<Int(ends[1]))
-    guard let text = String(validating: text, as: UTF8.self) else {
-      throw ShardsError(
-        place: bytes.place, expected: "UTF-8", found: "bytes that are not, in row \(row)",
-        remedy: "write the shards again")
-    }
-    return text
+    return try bytes.read(Int(ends[0])..<Int(ends[1]))
   }
 
   private static func readOffsets(

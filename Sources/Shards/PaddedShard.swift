@@ -103,6 +103,8 @@ final class PaddedShard: ShardContent {
 
   func rowID(_ row: Int) throws -> String? { nil }
 
+  func answerContext(_ row: Int) throws -> AnswerContext? { nil }
+
   private func checkedType(_ type: Int64) throws -> UInt8 {
     guard let type = UInt8(exactly: type) else {
       throw ShardsError(

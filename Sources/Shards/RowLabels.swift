@@ -31,7 +31,7 @@ package struct RowLabels: Sendable, Equatable {
     self.integers = integers
   }
 
-  var count: Int { floats.count + integers.count }
+  package var count: Int { floats.count + integers.count }
 
   /// Appends the labels of row `s`, whose tokens are `tokens`, of others of the same task.
   mutating func append(_ s: Int, tokens: Range<Int>, of other: RowLabels, labelCount: Int) {

@@ -8,6 +8,8 @@ protocol ShardContent: AnyObject {
   func read(_ rows: Range<Int>) throws -> RowBatch
   /// What names a row; nil where the file does not say.
   func rowID(_ row: Int) throws -> String?
+  /// What question answering has beside tokens; nil for other tasks, and where the file has none.
+  func answerContext(_ row: Int) throws -> AnswerContext?
 }
 
 /// Token ids are not negative, and fit the packed form.

@@ -106,6 +106,24 @@ package final class ShardFolder {
     return try open(shard).rowID(local) ?? String(row)
   }
 
+  /// What question answering has of some rows beside their tokens; nil where the files have none.
+  ///
+  /// - Throws: `ShardsError` naming the dataset.
+  package func answerContexts(_ rows: Range<Int>) throws -> [(id: String, context: AnswerContext)]?
+  {
+    var found: [(id: String, context: AnswerContext)] = []
+    var opened: (shard: Int, content: any ShardContent)?
+    for row in rows {
+      let (shard, local) = locate(row)
+      if opened?.shard != shard { opened = (shard, try open(shard)) }
+      guard let content = opened?.content, let context = try content.answerContext(local) else {
+        return nil
+      }
+      found.append((try content.rowID(local) ?? String(row), context))
+    }
+    return found
+  }
+
   /// Compares a shard's size and SHA-256 with the manifest. Without one there is nothing to
   /// compare, and nothing is done.
   ///

@@ -53,6 +53,9 @@ enum ShardFormat {
   static let rowIDOffsets = "row_id_offsets"
   static let labels = "labels"
   static let attentionMask = "attention_mask"
+  static let contexts = "contexts"
+  static let contextOffsets = "context_offsets"
+  static let contextRanges = "context_ranges"
 
   /// A chunk is decoded whole for one row of it: 32 KiB take about 0.1 ms, and still compress.
   static let chunkBytes = 32 << 10

@@ -54,9 +54,12 @@ package final class ShardWriter {
   ///   - typeIDs: as many as `ids` for pairs; ignored for single texts.
   ///   - rowID: what names the row in reports.
   ///   - labels: Those of the row, in the form of the task.
+  ///   - context: Of question answering, and of nothing else.
   package func append(
-    ids: [Int32], typeIDs: [UInt8]? = nil, rowID: String, labels: RowLabels
+    ids: [Int32], typeIDs: [UInt8]? = nil, rowID: String, labels: RowLabels,
+    context: AnswerContext? = nil
   ) throws {
+    precondition((context != nil) == (labels.task == .questionAnswering), "a context for answers")
     let shape = description.task.labelShape(labelCount: description.labelNames.count)
     precondition(
       labels.task == description.task
@@ -71,7 +74,7 @@ package final class ShardWriter {
     }
     try renamingErrors {
       if shard == nil { shard = try OpenShard(path: folder.path(of: nextName), description) }
-      try shard?.append(ids, typeIDs, rowID, labels)
+      try shard?.append(ids, typeIDs, rowID, labels, context)
       if written + 1 == endOfShard(files.count) { try finishShard() }
     }
     written += 1

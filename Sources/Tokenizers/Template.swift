@@ -44,6 +44,21 @@ struct Template: Sendable, Equatable {
     }
   }
 
+  /// Where the tokens of the texts begin.
+  func starts(first count: Int, isPair: Bool) -> (first: Int, second: Int?) {
+    var (position, first) = (0, 0)
+    for piece in isPair ? pair : single {
+      switch piece.content {
+      case .special: position += 1
+      case .first:
+        first = position
+        position += count
+      case .second: return (first, position)
+      }
+    }
+    return (first, nil)
+  }
+
   func apply(first: some Collection<Int32>, second: (some Collection<Int32>)?) -> Encoding {
     let pieces = second == nil ? single : pair
     var encoding = Encoding(ids: [], typeIDs: [])

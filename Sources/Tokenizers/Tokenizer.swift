@@ -130,6 +130,20 @@ package final class Tokenizer: Sendable {
       first: first.prefix(kept.first), second: second.prefix(kept.second))
   }
 
+  /// The ids of a text without special tokens around.
+  package func tokens(of text: String) -> [Int32] { tokenize(text, limit: .max) }
+
+  /// Puts special tokens around tokens: what `encode` does with those of whole texts.
+  ///
+  /// - Returns: The ids, and where each text's tokens begin among them.
+  package func assemble(
+    _ first: [Int32], pair second: [Int32]? = nil
+  ) -> (encoding: Encoding, firstStart: Int, secondStart: Int?) {
+    let encoding = definition.template.apply(first: first, second: second)
+    let starts = definition.template.starts(first: first.count, isPair: second != nil)
+    return (encoding, starts.first, starts.second)
+  }
+
   /// The text that ids stand for: words joined by spaces, continuations without. What normalising
   /// took away (case, accents, spacing) is lost. Ids that the vocabulary does not have are left out.
   package func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) -> String {

@@ -28,19 +28,40 @@ package func loadParameters(
     }) {
       try folder.read(name, shape: parameter.shape, into: destination)
     } else if let seed {
-      if parameter.shape.count == 1 {
-        let isNorm = parameter.name.hasSuffix("LayerNorm.weight")
-        destination.update(repeating: isNorm ? 1 : 0, count: parameter.count)
-      } else {
-        Philox4x32.normal(
-          into: destination, count: parameter.count, seed: seed, name: parameter.name,
-          standardDeviation: model.configuration.initializerRange)
-      }
+      initialize(parameter, of: model, at: destination, seed: seed)
       initialised.append(parameter.name)
     }
     progress()
   }
   return initialised
+}
+
+/// Fills an arena [layout.count] as a model begins that nobody has trained: a pure function of the seed.
+///
+/// - Parameter progress: Called now and then, by this thread.
+package func initializeParameters(
+  of model: EncoderModel, in arena: MutableFloats, seed: UInt64, _ pool: ThreadPool,
+  progress: () -> Void = {}
+) {
+  let all = model.layout.parameters
+  pool.run(all.count) { index, _ in
+    initialize(all[index], of: model, at: arena + all[index].offset, seed: seed)
+  }
+  progress()
+}
+
+/// Weights from normal(0, initializer_range), biases 0, norm weights 1, as BERT begins.
+private func initialize(
+  _ parameter: Parameter, of model: EncoderModel, at values: MutableFloats, seed: UInt64
+) {
+  if parameter.shape.count == 1 {
+    let isNorm = parameter.name.hasSuffix("LayerNorm.weight")
+    values.update(repeating: isNorm ? 1 : 0, count: parameter.count)
+  } else {
+    Philox4x32.normal(
+      into: values, count: parameter.count, seed: seed, name: parameter.name,
+      standardDeviation: model.configuration.initializerRange)
+  }
 }
 
 /// Checks a folder's tensors against the model's shapes before memory is taken for them.

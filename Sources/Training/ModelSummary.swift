@@ -82,15 +82,27 @@ extension ModelConfiguration {
       self.init(
         vocabularySize: 30522, hiddenSize: 384, layerCount: 6, headCount: 12,
         intermediateSize: 1536, labelNames: labelNames)
-    case "bert-base":
-      self.init(
-        vocabularySize: 30522, hiddenSize: 768, layerCount: 12, headCount: 12,
-        intermediateSize: 3072, labelNames: labelNames)
-    case "bert-large":
-      self.init(
-        vocabularySize: 30522, hiddenSize: 1024, layerCount: 24, headCount: 16,
-        intermediateSize: 4096, labelNames: labelNames)
+    case "bert-base", "bert-large":
+      self.init(size: String(name.dropFirst("bert-".count)), vocabularySize: 30522)
+      self.labelNames = labelNames
     default: return nil
     }
+  }
+
+  /// The sizes of BERT that have names, by layers and width (Devlin et al., arXiv 1810.04805; Turc et al.,
+  /// arXiv 1908.08962). Heads are 64 wide, and the feed-forward network four times as wide as the model.
+  private static let dimensions: [(name: String, layers: Int, width: Int)] = [
+    ("tiny", 2, 128), ("mini", 4, 256), ("small", 4, 512), ("medium", 8, 512), ("base", 12, 768),
+    ("large", 24, 1024),
+  ]
+
+  package static var sizes: [String] { dimensions.map(\.name) }
+
+  /// BERT of a named size; nil for a name that is not in ``sizes``.
+  package init?(size: String, vocabularySize: Int) {
+    guard let found = Self.dimensions.first(where: { $0.name == size }) else { return nil }
+    self.init(
+      vocabularySize: vocabularySize, hiddenSize: found.width, layerCount: found.layers,
+      headCount: found.width / 64, intermediateSize: 4 * found.width, labelNames: [])
   }
 }

@@ -47,6 +47,12 @@ extension Trainer {
         try checkpoint.readMoments(replica, progress: communicator.worked)
         return none
       }
+      guard !options.startsFromScratch else {
+        initializeParameters(
+          of: replica.model, in: replica.parameters.base, seed: state.trajectory.seed,
+          replica.pool, progress: communicator.worked)
+        return []
+      }
       let folder = try ModelFolder(path: options.model)
       try requireLabels(of: folder)
       return try loadParameters(

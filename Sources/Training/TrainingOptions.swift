@@ -49,6 +49,14 @@ package struct TrainingOptions: Sendable {
     case on, off
   }
 
+  /// What a model is before its first step.
+  package enum InitialWeights: String, Sendable, CaseIterable {
+    /// The folder's, but for a new head.
+    case pretrained
+    /// All new, of the sizes in the folder's config.json or of a named size.
+    case random
+  }
+
   /// Whether training goes on while a checkpoint is written.
   package enum SaveMode: String, Sendable, CaseIterable {
     case async, sync
@@ -71,6 +79,10 @@ package struct TrainingOptions: Sendable {
   package var train: String
   package var validation: String
   package var output: String
+
+  package var initialWeights = InitialWeights.pretrained
+  /// BERT of a named size in place of a config.json: see `ModelConfiguration.init(size:vocabularySize:)`.
+  package var size: String?
 
   package var epochs: Int?
   /// Optimizer steps in place of epochs.
@@ -116,6 +128,9 @@ package struct TrainingOptions: Sendable {
   package var checkReplicasEvery = 100
   /// A step after which the run saves and stops as if it had been preempted.
   package var stopAt: Int?
+
+  /// Whether there are no weights to read.
+  package var startsFromScratch: Bool { initialWeights == .random || size != nil }
 
   package init(model: String, train: String, validation: String, output: String) {
     self.model = model

@@ -11,12 +11,15 @@ package struct VocabularyIdentity: Codable, Sendable {
   package let sha256: String
   /// Names of its files in the model folder, copied into every checkpoint.
   package let files: [String]
+  /// Tokens of the vocabulary.
+  package let count: Int
   /// The token that hides a word in pre-training; nil where there is none.
   package let maskID: Int32?
   /// Tokens that stand for no word.
   package let specialIDs: [Int32]
 
-  package init(sha256: String, files: [String], maskID: Int32?, specialIDs: [Int32]) {
+  package init(sha256: String, files: [String], count: Int, maskID: Int32?, specialIDs: [Int32]) {
+    self.count = count
     self.sha256 = sha256
     self.files = files
     self.maskID = maskID
@@ -106,10 +109,11 @@ struct TrainingSetup {
     }.map { try TrainerState(json: $0, path: "trainer_state.json") }
     configuration = try Self.readConfiguration(
       options, communicator, checkpoint: checkpoint, resumed: resumed != nil,
+      vocabularyCount: vocabulary?.count,
       frozenLayers: resumed.map(\.trajectory.frozenLayers) ?? options.frozenLayers, train,
       validation)
     try communicator.agree { [configuration] in
-      guard isRoot else { return }
+      guard isRoot, checkpoint != nil || !options.startsFromScratch else { return }
       try requireTensors(
         of: EncoderModel(configuration),
         in: ModelFolder(path: checkpoint?.path ?? options.model),
@@ -159,10 +163,14 @@ extension TrainingSetup {
   /// the labels of the shards.
   private static func readConfiguration(
     _ options: TrainingOptions, _ communicator: Communicator, checkpoint: Checkpoint?,
-    resumed: Bool, frozenLayers: Int?, _ train: ShardFolder, _ validation: ShardFolder
+    resumed: Bool, vocabularyCount: Int?, frozenLayers: Int?, _ train: ShardFolder,
+    _ validation: ShardFolder
   ) throws -> ModelConfiguration {
     let path = resumed ? "config.json of the checkpoint" : options.model + "/config.json"
     let json = try communicator.share {
+      if checkpoint == nil, let size = options.size {
+        return try sizedConfiguration(size, vocabularyCount, options).json()
+      }
       let configuration = try ModelConfiguration(modelFolder: checkpoint?.path ?? options.model)
       return try configuration.json()
     }
@@ -231,6 +239,22 @@ extension TrainingSetup {
       return trajectory
     }
   }
+}
+
+private func sizedConfiguration(
+  _ size: String, _ vocabularyCount: Int?, _ options: TrainingOptions
+) throws -> ModelConfiguration {
+  guard let vocabularyCount else {
+    throw TrainingError(
+      .data, options.model, expected: "a tokenizer, whose vocabulary sizes the model",
+      found: "none", remedy: "put tokenizer.json or vocab.txt into the folder")
+  }
+  guard let configuration = ModelConfiguration(size: size, vocabularySize: vocabularyCount) else {
+    throw TrainingError(
+      .usage, "--size", expected: ModelConfiguration.sizes.joined(separator: ", "), found: size,
+      remedy: "name one of these, or give a config.json with --initial-weights random")
+  }
+  return configuration
 }
 
 extension Communicator {

@@ -10,6 +10,7 @@ extension TrainingOptions.Exchange: ExpressibleByArgument {}
 extension TrainingOptions.ShardVerification: ExpressibleByArgument {}
 extension TrainingOptions.EvaluationRanks: ExpressibleByArgument {}
 extension TrainingOptions.SaveMode: ExpressibleByArgument {}
+extension TrainingOptions.InitialWeights: ExpressibleByArgument {}
 extension TrainingOptions.Overlap: ExpressibleByArgument {}
 extension ModelConfiguration.Pooling: ExpressibleByArgument {}
 extension BestMetric: ExpressibleByArgument {

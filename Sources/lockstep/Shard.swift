@@ -7,8 +7,10 @@ struct Shard: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turns tables of texts and labels into shards of token ids.",
     discussion: """
-      Every file has a header line (JSON Lines: keys), one text a row, and a column of 0 and 1 for \
-      each label. The shards appear at --output when all of them are written.
+      Tables have a header line (JSON Lines: keys) and one text or pair a row, with a column of 0 and \
+      1 for each label, or one column of labels or numbers. Token classification takes CoNLL files, \
+      question answering SQuAD's JSON, pre-training plain text with a sentence a line and a blank \
+      line between documents. The shards appear at --output when all of them are written.
       """)
 
   @Argument(help: "Tables: .tsv or .txt (tabs, nothing quoted), .csv (RFC 4180), .jsonl, or -.")
@@ -19,8 +21,18 @@ struct Shard: ParsableCommand {
   var output: String
   @Option(help: "Files to write. (default: one for each 100,000 rows)")
   var shards: Int?
-  @Option(help: "The most tokens a row, special tokens included; longer rows are cut.")
-  var maxLength = 128
+  @Option(
+    help: """
+      The most tokens a row, special tokens included; longer rows are cut. (default: 128; 384 for \
+      question-answering)
+      """)
+  var maxLength: Int?
+  @Option(help: "Tokens that neighbouring windows of a context have in common.")
+  var docStride = 128
+  @Option(help: "Seed of the pairs of segments in pre-training.")
+  var seed: UInt64 = 42
+  @Option(help: "Share of the rows in pre-training that are cut at a random length.")
+  var shortSequenceProbability = 0.1
   @Option(help: "Column of the text. (default: Tweet, else text, else sentence)")
   var textColumn: String?
   @Option(help: "Column of the second text, where rows are pairs.")
@@ -30,6 +42,12 @@ struct Shard: ParsableCommand {
   @Option(
     help: "Columns of the labels, between commas, in this order. (default: all other columns)")
   var labels: String?
+  @Option(help: "Column of the label, in multi-class and regression. (default: label)")
+  var labelColumn: String?
+  @Option(
+    help:
+      "What rows are labelled for: \(ShardTask.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var task = ShardTask.multiLabel
   @Option(help: "How the files are written: tsv, csv or jsonl. (default: by their extension)")
   var inputFormat: DatasetFormat?
   @Flag(help: "Replace the shards that are at --output.")
@@ -39,8 +57,17 @@ struct Shard: ParsableCommand {
 
   func validate() throws {
     if let shards, shards < 1 { throw ValidationError("--shards \(shards): give at least 1") }
-    if files.contains("-"), inputFormat == nil {
+    if files.contains("-"), inputFormat == nil,
+      [.multiLabel, .multiClass, .regression].contains(task)
+    {
       throw ValidationError("-: name the form of standard input with --input-format")
+    }
+    if !(0...1).contains(shortSequenceProbability) {
+      throw ValidationError("--short-sequence-probability: give a number from 0 to 1")
+    }
+    if docStride < 0 { throw ValidationError("--doc-stride \(docStride): give at least 0") }
+    if files.contains("-"), task == .questionAnswering {
+      throw ValidationError("-: question-answering reads a file")
     }
     if let labels, labels.split(separator: ",", omittingEmptySubsequences: false).contains("") {
       throw ValidationError("--labels \(labels): give names between commas, none of them empty")
@@ -50,38 +77,62 @@ struct Shard: ParsableCommand {
   func run() throws {
     let began = ContinuousClock.now
     let tokenizer = try Tokenizer(modelFolder: model)
-    let least = tokenizer.numSpecialTokens(isPair: pairColumn != nil)
-    guard maxLength >= least else {
+    let length = maxLength ?? (task == .questionAnswering ? 384 : 128)
+    // A token of each text at least.
+    let isPair = pairColumn != nil || task == .questionAnswering || task == .pretraining
+    let least = tokenizer.numSpecialTokens(isPair: isPair) + (task == .multiLabel ? 0 : 2)
+    guard length >= least else {
       throw ValidationError(
-        "--max-length \(maxLength) has no place for the \(least) special tokens of a row")
+        "--max-length \(length) has no place for the \(least) special tokens of a row")
     }
-    let reader = try DatasetReader(
-      paths: files, format: inputFormat,
-      columns: DatasetColumns(
-        text: textColumn, pair: pairColumn, id: idColumn,
-        labels: labels?.split(separator: ",").map(String.init)))
+    let source = try rows(tokenizer, maxLength: length)
+    let count = try source.countRows()
     let writer = try ShardWriter(
       destination: output,
       description: ShardDescription(
-        labelNames: reader.labelNames, maxLength: maxLength,
-        vocabularySHA256: tokenizer.vocabularySHA256, hasPairs: reader.hasPairs),
-      rows: try reader.countRows(), shards: shards, overwriting: overwrite)
-    let manifest = try write(reader, tokenizer, writer)
-    try report(manifest, seconds: (ContinuousClock.now - began) / .seconds(1))
+        task: task, labelNames: source.labelNames, maxLength: length,
+        vocabularySHA256: tokenizer.vocabularySHA256, hasPairs: source.hasPairs),
+      rows: count, shards: shards, overwriting: overwrite)
+    let manifest = try write(source, writer)
+    try report(manifest, maxLength: length, seconds: (ContinuousClock.now - began) / .seconds(1))
+    if let note = source.note { writeLine("\(output): \(note)") }
   }
 
-  private func write(
-    _ reader: DatasetReader, _ tokenizer: Tokenizer, _ writer: ShardWriter
-  ) throws -> ShardManifest {
+  private func rows(_ tokenizer: Tokenizer, maxLength: Int) throws -> any ShardRows {
+    let names = labels?.split(separator: ",").map(String.init)
+    switch task {
+    case .multiLabel, .multiClass, .regression:
+      return TableRows(
+        reader: try DatasetReader(
+          paths: files, format: inputFormat,
+          columns: DatasetColumns(
+            task: task, text: textColumn, pair: pairColumn, id: idColumn, labels: names,
+            label: labelColumn)),
+        tokenizer: tokenizer, maxLength: maxLength)
+    case .tokenClassification:
+      return TaggedRows(
+        try TaggedSentenceReader(paths: files), tokenizer, maxLength: maxLength, labels: names)
+    case .questionAnswering:
+      return AnswerRows(
+        questions: try files.flatMap { try AnsweredQuestions(path: $0).questions },
+        tokenizer: tokenizer, maxLength: maxLength, stride: docStride)
+    case .pretraining:
+      return try SegmentRows(
+        Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed,
+        shortProbability: shortSequenceProbability)
+    }
+  }
+
+  private func write(_ source: any ShardRows, _ writer: ShardWriter) throws -> ShardManifest {
     // From here on there is a hidden folder to remove.
     let interruption = Interruption()
     var bar = ProgressBar(label: "shard", total: writer.rows, unit: "rows")
     defer { bar.clear() }
     var done = 0
-    try reader.forEachRow { row in
-      let encoding = try tokenizer.encode(row.text, pair: row.pair, maxLength: maxLength)
+    try source.forEachRow { row in
       try writer.append(
-        ids: encoding.ids, typeIDs: encoding.typeIDs, rowID: row.id, labels: row.labels)
+        ids: row.encoding.ids, typeIDs: row.encoding.typeIDs, rowID: row.id, labels: row.labels,
+        context: row.context)
       done += 1
       bar.update(done)
       if interruption.isSignalled {
@@ -94,7 +145,7 @@ struct Shard: ParsableCommand {
     return try writer.finish()
   }
 
-  private func report(_ manifest: ShardManifest, seconds: Double) throws {
+  private func report(_ manifest: ShardManifest, maxLength: Int, seconds: Double) throws {
     struct Result: Encodable {
       let rows, tokens, shards: Int
       let seconds: Double
@@ -113,3 +164,4 @@ struct Shard: ParsableCommand {
 }
 
 extension DatasetFormat: ExpressibleByArgument {}
+extension ShardTask: ExpressibleByArgument {}

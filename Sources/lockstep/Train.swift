@@ -16,6 +16,14 @@ struct Train: ParsableCommand {
 
   @Option(help: "Folder of the pretrained model, in Hugging Face's layout.")
   var model: String
+  @Option(
+    help: """
+      Train a BERT of this size from random weights, with the tokenizer of --model: \
+      \(ModelConfiguration.sizes.joined(separator: ", ")).
+      """)
+  var size: String?
+  @Option(help: "Weights to begin with: pretrained, or random ones for the config.json of --model.")
+  var initialWeights = TrainingOptions.InitialWeights.pretrained
   @Option(help: "Shards to train on.")
   var train: String
   @Option(help: "Shards to evaluate on.")
@@ -100,7 +108,8 @@ struct Train: ParsableCommand {
 
   /// What a recipe may set.
   static let flags: Set<String> = [
-    "model", "train", "validation", "output", "epochs", "max-steps", "batch-size", "micro-batches",
+    "model", "size", "initial-weights", "train", "validation", "output", "epochs", "max-steps",
+    "batch-size", "micro-batches",
     "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout",
     "pooling", "layer-decay", "freeze-layers", "seed",
     "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
@@ -156,6 +165,8 @@ struct Train: ParsableCommand {
     options.warmupRatio = warmupRatio
     options.schedule = schedule
     options.maxGradNorm = maxGradNorm
+    options.size = size
+    options.initialWeights = initialWeights
     options.dropout = dropout
     options.pooling = pooling
     options.layerDecay = layerDecay
@@ -221,7 +232,8 @@ extension VocabularyIdentity {
     guard !files.isEmpty else { return nil }
     let tokenizer = try Tokenizer(modelFolder: modelFolder)
     self.init(
-      sha256: tokenizer.vocabularySHA256, files: files, maskID: tokenizer.maskID,
+      sha256: tokenizer.vocabularySHA256, files: files, count: tokenizer.vocabularyCount,
+      maskID: tokenizer.maskID,
       specialIDs: tokenizer.specialTokenIDs)
   }
 }

@@ -31,9 +31,10 @@ import Testing
       found == [
         DatasetRow(
           place: "\(folder("data.tsv")):2", id: "x-1", text: "I said \"no\", twice", pair: nil,
-          labels: [1, 0]),
+          labels: RowLabels(.multiLabel, [Float(1), 0])),
         DatasetRow(
-          place: "\(folder("data.tsv")):3", id: "x-2", text: "", pair: nil, labels: [0, 1]),
+          place: "\(folder("data.tsv")):3", id: "x-2", text: "", pair: nil,
+          labels: RowLabels(.multiLabel, [Float(0), 1])),
       ])
   }
 
@@ -57,7 +58,7 @@ import Testing
       "data.csv")
     #expect(found.map(\.text) == ["one, \"two\"\r\nthree", "plain", ""])
     #expect(found.map(\.id) == ["7", "8", "9"])
-    #expect(found.map(\.labels) == [[1, 0], [0, 1], [0, 0]])
+    #expect(found.map(\.labels.floats) == [[1, 0], [0, 1], [0, 0]])
     #expect(found.map { $0.place.split(separator: ":").last } == ["2", "4", "5"])
   }
 
@@ -71,7 +72,7 @@ import Testing
       """, "data.jsonl")
     #expect(found.map(\.text) == ["a \"b\" é🙂\n", ""])
     #expect(found.map(\.id) == ["12", "z"])
-    #expect(found.map(\.labels) == [[1, 1], [0, 0]])
+    #expect(found.map(\.labels.floats) == [[1, 1], [0, 0]])
     #expect(found.map { $0.place.split(separator: ":").last } == ["1", "3"])
   }
 
@@ -81,7 +82,7 @@ import Testing
       ("0", 0), ("1", 1), ("0.0", 0), ("1.0", 1), ("true", 1), ("FALSE", 0), ("True", 1),
       ("false", 0), ("tRuE", 1),
     ] as [(String, Float)] {
-      #expect(try rows("text\ta\nx\t\(spelling)\n")[0].labels == [value])
+      #expect(try rows("text\ta\nx\t\(spelling)\n")[0].labels.floats == [value])
     }
   }
 
@@ -90,7 +91,7 @@ import Testing
     let found = try rows(
       "source\ttext\ta\tscore\tb\nweb\thello\t1\t0.73\t0\n",
       columns: DatasetColumns(labels: ["b", "a"]))
-    #expect(found[0].labels == [0, 1])
+    #expect(found[0].labels.floats == [0, 1])
   }
 
   @Test("Text, pair and id columns by name")
@@ -101,7 +102,8 @@ import Testing
     #expect(
       found[0]
         == DatasetRow(
-          place: "\(folder("data.tsv")):2", id: "k1", text: "p", pair: "h", labels: [1]))
+          place: "\(folder("data.tsv")):2", id: "k1", text: "p", pair: "h",
+          labels: RowLabels(.multiLabel, [Float(1)])))
   }
 
   @Test("Several files of several formats are one data set, labels matched by name")
@@ -114,7 +116,7 @@ import Testing
     #expect(reader.labelNames == ["a", "b"])
     let found = try rows(paths, columns: DatasetColumns())
     #expect(found.map(\.text) == ["one", "two", "three"])
-    #expect(found.map(\.labels) == [[1, 0], [0, 1], [1, 1]])
+    #expect(found.map(\.labels.floats) == [[1, 0], [0, 1], [1, 1]])
     #expect(found.map(\.id) == ["0", "1", "2"])
   }
 

@@ -33,7 +33,7 @@ import Testing
         try reader.forEachRow { row in
           rows += 1
           #expect(row.labels.count == reader.labelNames.count)
-          #expect(row.labels.allSatisfy { $0 == 0 || $0 == 1 })
+          #expect(row.labels.floats.allSatisfy { $0 == 0 || $0 == 1 })
         }
         #expect(rows == count)
         read += 1

@@ -25,7 +25,10 @@ extension Evaluator {
       return EntityMetrics(
         logits: outputs, tags: labels.integers, cumulativeLengths: rows.cumulativeLengths,
         labelNames: data.labelNames)
-    case .questionAnswering: return SpanMetrics(logits: outputs, rows: rows)
+    case .questionAnswering:
+      let ofRows = SpanMetrics(logits: outputs, rows: rows)
+      guard let contexts = try data.answerContexts(0..<data.rows) else { return ofRows }
+      return answerMetrics(outputs, rows, contexts, loss: ofRows.loss)
     case .pretraining:
       let width = 5
       return PretrainingMetrics(
@@ -36,5 +39,33 @@ extension Evaluator {
             nextSentence: [row[3], row[4]])
         }, nextSentence: labels.integers)
     }
+  }
+
+  /// The metrics by texts; windows of one question have its id and follow each other.
+  private func answerMetrics(
+    _ logits: [Float], _ rows: RowBatch, _ contexts: [(id: String, context: AnswerContext)],
+    loss: Double
+  ) -> AnswerMetrics {
+    let allowsNoAnswer = contexts.contains { $0.context.answers.isEmpty }
+    let decoder = AnswerDecoder(allowsNoAnswer: allowsNoAnswer)
+    var questions: [AnswerMetrics.Question] = []
+    var windows: [AnswerWindow] = []
+    for (s, (id, context)) in contexts.enumerated() {
+      let tokens = Int(rows.cumulativeLengths[s])..<Int(rows.cumulativeLengths[s + 1])
+      windows.append(
+        AnswerWindow(
+          startLogits: tokens.map { logits[2 * $0] }, endLogits: tokens.map { logits[2 * $0 + 1] },
+          offsets: context.ranges))
+      guard s + 1 == contexts.count || contexts[s + 1].id != id else { continue }
+      let decoded = decoder.decode(windows)
+      questions.append(
+        AnswerMetrics.Question(
+          gold: context.answers,
+          bestText: answerText(decoded.bestAnswer?.range, in: context.context),
+          nullDifference: decoded.nullDifference))
+      windows.removeAll()
+    }
+    return AnswerMetrics(
+      questions: questions, loss: loss, rules: allowsNoAnswer ? .squad2 : .squad1)
   }
 }

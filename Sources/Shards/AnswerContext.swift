@@ -1,0 +1,62 @@
+import Foundation
+import HDF5
+import Manifests
+
+/// What an evaluation needs to know about a row of question answering beside its tokens.
+package struct AnswerContext: Sendable, Equatable {
+  package let context: String
+  /// Texts of the right answers; none where there is no answer.
+  package let answers: [String]
+  /// [tokens of the row] Where each lies in the context's UTF-8; nil for the question's and special ones.
+  package let ranges: [Range<Int>?]
+
+  package init(context: String, answers: [String], ranges: [Range<Int>?]) {
+    self.context = context
+    self.answers = answers
+    self.ranges = ranges
+  }
+}
+
+/// The JSON that a shard keeps of a row.
+private struct ContextRecord: Codable {
+  let context: String
+  let answers: [String]
+}
+
+extension AnswerContext {
+  /// Sorted keys: the same row gives the same bytes.
+  func record() throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(ContextRecord(context: context, answers: answers)))
+  }
+
+  /// [tokens, 2] First byte and the byte after the last; -1, -1 for none.
+  var bounds: [Int32] {
+    ranges.flatMap { range in
+      range.map { [Int32($0.lowerBound), Int32($0.upperBound)] } ?? [-1, -1]
+    }
+  }
+
+  /// - Throws: `ShardsError` for what a writer would not have written.
+  init(record: [UInt8], bounds: [Int32], _ place: String) throws {
+    guard let record = try? JSONDecoder().decode(ContextRecord.self, from: Data(record)) else {
+      throw ShardsError(
+        place: place, expected: "JSON of a context and its answers", found: "other bytes",
+        remedy: "write the shards again")
+    }
+    let length = Int32(clamping: record.context.utf8.count)
+    ranges = try stride(from: 0, to: bounds.count, by: 2).map { index in
+      let (start, end) = (bounds[index], bounds[index + 1])
+      if start == -1, end == -1 { return nil }
+      guard 0 <= start, start <= end, end <= length else {
+        throw ShardsError(
+          place: place, expected: "bytes within a context of \(length)",
+          found: "\(start) to \(end)", remedy: "write the shards again")
+      }
+      return Int(start)..<Int(end)
+    }
+    context = record.context
+    answers = record.answers
+  }
+}
