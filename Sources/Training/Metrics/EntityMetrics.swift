@@ -11,6 +11,13 @@ package struct EntityMetrics: TaskMetrics {
   package let f1: Double
   /// Share of tags that are right.
   package let accuracy: Double
+  /// Types of entities that are there, as truth or as prediction, in alphabetical order.
+  package let types: [String]
+  /// [types]
+  package let perType: LabelScores
+
+  package var labelScores: LabelScores? { perType }
+  package var labelScoreNames: [String]? { types }
 
   package var scores: [(name: String, value: Double?)] {
     [
@@ -24,17 +31,28 @@ package struct EntityMetrics: TaskMetrics {
   ///   - loss: Of the model that predicted.
   package init(truth: [[String]], predictions: [[String]], loss: Double) {
     precondition(truth.map(\.count) == predictions.map(\.count), "a prediction a tag")
-    var (found, right, real) = (0, 0, 0)
+    var counts: [String: Confusion] = [:]
     for (truth, predictions) in zip(truth, predictions) {
-      let expected = Set(entities(truth))
-      let actual = entities(predictions)
-      real += expected.count
-      found += actual.count
-      right += actual.count { expected.contains($0) }
+      let expected = entities(truth)
+      let actual = Set(entities(predictions))
+      for entity in expected where !actual.contains(entity) {
+        counts[entity.type, default: Confusion()].falseNegatives += 1
+      }
+      let real = Set(expected)
+      for entity in actual {
+        if real.contains(entity) {
+          counts[entity.type, default: Confusion()].truePositives += 1
+        } else {
+          counts[entity.type, default: Confusion()].falsePositives += 1
+        }
+      }
     }
-    let counts = Confusion(
-      truePositives: right, falsePositives: found - right, falseNegatives: real - right)
-    (precision, recall, f1) = (counts.precision, counts.recall, counts.f1)
+    let types = counts.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let columns = types.map { counts[$0] ?? Confusion() }
+    self.types = types
+    perType = LabelScores(columns)
+    let all = columns.reduce(into: Confusion()) { $0.add($1) }
+    (precision, recall, f1) = (all.precision, all.recall, all.f1)
     let tags = zip(truth.joined(), predictions.joined())
     let count = truth.reduce(0) { $0 + $1.count }
     accuracy = Double(tags.count { $0 == $1 }) / Double(max(1, count))
@@ -68,32 +86,76 @@ package struct EntityMetrics: TaskMetrics {
   }
 }
 
+extension EntityMetrics {
+  private enum CodingKeys: String, CodingKey {
+    case perType = "per_type"
+  }
+
+  private enum TypeKeys: String, CodingKey {
+    case precision, recall, f1, support
+  }
+
+  /// Beside the scores, `per_type` has an object of precision, recall, f1 and support for each type.
+  package func encode(to encoder: any Encoder) throws {
+    try encodeScores(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    var all = values.nestedContainer(keyedBy: ScoreKey.self, forKey: .perType)
+    for (index, type) in types.enumerated() {
+      var one = all.nestedContainer(keyedBy: TypeKeys.self, forKey: ScoreKey(stringValue: type))
+      try one.encode(perType.precision[index], forKey: .precision)
+      try one.encode(perType.recall[index], forKey: .recall)
+      try one.encode(perType.f1[index], forKey: .f1)
+      try one.encode(perType.support[index], forKey: .support)
+    }
+  }
+}
+
 /// A stretch of tags of one type.
 package struct Entity: Hashable, Sendable {
+  /// `_` for tags that have a prefix alone.
   package let type: String
   /// The tags that it takes.
   package let range: Range<Int>
 }
 
-/// The entities that tags say: conlleval's rules (Tjong Kim Sang, Buchholz 2000), which make something of
-/// malformed sequences too: an `I-` without a beginning begins one, and so does a change of type.
+/// The entities that tags say, as seqeval reads them in its default mode: conlleval's rules (Tjong Kim
+/// Sang, Buchholz 2000), for the prefixes B, I, E and S.
+///
+/// They make something of malformed sequences too: an `I-` without a beginning begins an entity, and so
+/// does a change of type. The prefix is a tag's first character; the type follows the first hyphen after
+/// it.
 package func entities(_ tags: [String]) -> [Entity] {
   var entities: [Entity] = []
-  var start: (index: Int, type: String)?
-  var previous = (prefix: "O", type: "")
-  for (index, tag) in (tags + ["O"]).enumerated() {
-    let parts = tag.split(separator: "-", maxSplits: 1).map(String.init)
-    let current =
-      tag == "O" ? (prefix: "O", type: "") : (prefix: parts[0], type: parts.last ?? "")
-    let isOutside = current.prefix == "O"
-    let isNew =
-      current.prefix == "B" || current.type != previous.type || previous.prefix == "O"
-    if let open = start, isOutside || isNew {
-      entities.append(Entity(type: open.type, range: open.index..<index))
-      start = nil
+  var start = 0
+  var previous = Tag("O")
+  for (index, text) in (tags + ["O"]).enumerated() {
+    let tag = Tag(text)
+    let isOtherType = tag.type != previous.type
+    if previous.isInside, isOtherType || !tag.mayFollow(previous) {
+      entities.append(Entity(type: previous.type, range: start..<index))
     }
-    if !isOutside, isNew { start = (index, current.type) }
-    previous = current
+    if tag.isInside, isOtherType || !tag.mayFollow(previous) { start = index }
+    previous = tag
   }
   return entities
+}
+
+private struct Tag {
+  let prefix: Character
+  let type: String
+
+  init(_ text: String) {
+    prefix = text.first ?? "O"
+    let rest = text.dropFirst()
+    let type = rest.firstIndex(of: "-").map { rest[rest.index(after: $0)...] } ?? rest
+    self.type = type.isEmpty ? "_" : String(type)
+  }
+
+  var isInside: Bool { prefix != "O" && prefix != "." }
+
+  /// Whether the tag goes on with the entity of the one before, if it has its type.
+  func mayFollow(_ previous: Tag) -> Bool {
+    guard previous.isInside, previous.prefix != "E", previous.prefix != "S" else { return false }
+    return isInside && prefix != "B" && prefix != "S"
+  }
 }

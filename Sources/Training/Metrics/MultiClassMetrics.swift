@@ -8,11 +8,18 @@ package struct MultiClassMetrics: TaskMetrics {
   package let accuracy: Double
   /// Unweighted mean of the F1 of the labels that occur, as truth or as prediction.
   package let f1Macro: Double
+  /// Mean of the labels' F1, weighted by how often they are true.
+  package let f1Weighted: Double
+  /// Matthews' correlation of truth and prediction; 0 where either is constant, as scikit-learn has it.
+  package let matthews: Double
   package let perLabel: LabelScores
   package var labelScores: LabelScores? { perLabel }
 
   package var scores: [(name: String, value: Double?)] {
-    [("accuracy", accuracy), ("f1", accuracy), ("f1_macro", f1Macro), ("loss", loss)]
+    [
+      ("accuracy", accuracy), ("f1", accuracy), ("f1_macro", f1Macro), ("f1_weighted", f1Weighted),
+      ("matthews", matthews), ("loss", loss),
+    ]
   }
 
   /// - Parameters:
@@ -41,6 +48,10 @@ package struct MultiClassMetrics: TaskMetrics {
     }
     self.perLabel = perLabel
     f1Macro = present.reduce(0) { $0 + perLabel.f1[$1] } / Double(present.count)
+    f1Weighted =
+      zip(perLabel.f1, perLabel.support).reduce(0) { $0 + $1.0 * Double($1.1) }
+      / Double(labels.count)
+    matthews = matthewsCorrelation(predicted, labels.map(Int.init), labelCount: labelCount)
   }
 
   private enum CodingKeys: String, CodingKey {
@@ -52,6 +63,24 @@ package struct MultiClassMetrics: TaskMetrics {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(perLabel, forKey: .perLabel)
   }
+}
+
+/// The correlation of two classifications (Gorodkin 2004), from counts alone.
+private func matthewsCorrelation(_ a: [Int], _ b: [Int], labelCount: Int) -> Double {
+  func counts(_ labels: [Int]) -> [Double] {
+    var counts = [Double](repeating: 0, count: labelCount)
+    for label in labels { counts[label] += 1 }
+    return counts
+  }
+  func dot(_ x: [Double], _ y: [Double]) -> Double { zip(x, y).reduce(0) { $0 + $1.0 * $1.1 } }
+  let (countsA, countsB) = (counts(a), counts(b))
+  let rows = Double(a.count)
+  let same = Double(zip(a, b).count { $0 == $1 })
+  let (spreadA, spreadB) = (
+    rows * rows - dot(countsA, countsA), rows * rows - dot(countsB, countsB)
+  )
+  guard spreadA > 0, spreadB > 0 else { return 0 }
+  return (same * rows - dot(countsA, countsB)) / (spreadA * spreadB).squareRoot()
 }
 
 /// Precision, recall and F1 of each label; 0 where a denominator is.
@@ -77,11 +106,7 @@ struct Confusion {
   var falsePositives = 0
   var falseNegatives = 0
 
-  init(truePositives: Int, falsePositives: Int, falseNegatives: Int) {
-    self.truePositives = truePositives
-    self.falsePositives = falsePositives
-    self.falseNegatives = falseNegatives
-  }
+  init() {}
 
   init(_ pairs: some Sequence<(Bool, Bool)>) {
     for (predicted, truth) in pairs {
@@ -89,6 +114,12 @@ struct Confusion {
       falsePositives += predicted && !truth ? 1 : 0
       falseNegatives += !predicted && truth ? 1 : 0
     }
+  }
+
+  mutating func add(_ other: Confusion) {
+    truePositives += other.truePositives
+    falsePositives += other.falsePositives
+    falseNegatives += other.falseNegatives
   }
 
   private func ratio(_ part: Int, _ whole: Int) -> Double {

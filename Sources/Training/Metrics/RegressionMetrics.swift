@@ -9,11 +9,13 @@ package struct RegressionMetrics: TaskMetrics {
   /// Correlation of values, and of ranks with ties at their mean; nil where either side is constant.
   package let pearson: Double?
   package let spearman: Double?
+  /// Share of the values' variance that the predictions explain; nil where the values are constant.
+  package let r2: Double?
 
   package var scores: [(name: String, value: Double?)] {
     [
       ("mse", loss), ("rmse", loss.squareRoot()), ("mae", meanAbsoluteError),
-      ("pearson", pearson), ("spearman", spearman), ("loss", loss),
+      ("pearson", pearson), ("spearman", spearman), ("r2", r2), ("loss", loss),
     ]
   }
 
@@ -28,6 +30,9 @@ package struct RegressionMetrics: TaskMetrics {
     meanAbsoluteError = errors.reduce(0) { $0 + abs($1) } / Double(errors.count)
     pearson = correlation(a, b)
     spearman = correlation(ranks(a), ranks(b))
+    let mean = b.reduce(0, +) / Double(b.count)
+    let variance = b.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(b.count)
+    r2 = b.contains { $0 != b[0] } ? 1 - loss / variance : nil
   }
 }
 

@@ -12,6 +12,8 @@ package protocol TaskMetrics: Encodable, Sendable {
   var headline: [(name: String, value: Double?)] { get }
   /// Those of each label; nil for a task without.
   var labelScores: LabelScores? { get }
+  /// What `labelScores` are of; nil for the model's labels.
+  var labelScoreNames: [String]? { get }
 }
 
 extension TaskMetrics {
@@ -19,6 +21,7 @@ extension TaskMetrics {
   func score(_ name: String) -> Double? { scores.first { $0.name == name }?.value }
 
   package var labelScores: LabelScores? { nil }
+  package var labelScoreNames: [String]? { nil }
 
   package var headline: [(name: String, value: Double?)] {
     Array(scores.filter { $0.name != "loss" }.prefix(3))
@@ -31,7 +34,9 @@ package struct BestMetric: RawRepresentable, Codable, Sendable, Equatable {
 
   package init(rawValue: String) { self.rawValue = rawValue }
 
-  private static let errors: Set = ["loss", "mse", "rmse", "mae", "perplexity"]
+  private static let errors: Set = [
+    "loss", "mse", "rmse", "mae", "perplexity", "masked_loss", "next_sentence_loss",
+  ]
   /// Whether less is better.
   private var isError: Bool { Self.errors.contains(rawValue) }
 
@@ -50,12 +55,15 @@ extension Task {
         "f1", "f1_macro", "roc_auc", "roc_auc_scores", "accuracy", "jaccard", "f1_tuned",
         "f1_macro_tuned", "accuracy_tuned", "jaccard_tuned", "loss",
       ]
-    case .multiClass: ["accuracy", "f1", "f1_macro", "loss"]
-    case .regression: ["mse", "rmse", "mae", "pearson", "spearman", "loss"]
+    case .multiClass: ["accuracy", "f1", "f1_macro", "f1_weighted", "matthews", "loss"]
+    case .regression: ["mse", "rmse", "mae", "pearson", "spearman", "r2", "loss"]
     case .tokenClassification: ["f1", "precision", "recall", "accuracy", "loss"]
     case .questionAnswering: ["f1", "exact_match", "loss"]
     case .pretraining:
-      ["loss", "masked_loss", "perplexity", "masked_accuracy", "next_sentence_accuracy"]
+      [
+        "loss", "masked_loss", "perplexity", "masked_accuracy", "next_sentence_loss",
+        "next_sentence_accuracy",
+      ]
     }
   }
 
