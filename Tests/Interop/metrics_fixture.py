@@ -2,7 +2,8 @@
 
     python Tests/Interop/metrics_fixture.py UTILS_QA Tests/Fixtures/metrics.json
 
-Needs seqeval, scikit-learn, scipy, and transformers 4, whose squad_metrics are SQuAD's evaluate-v2.0.py. UTILS_QA is utils_qa.py of
+Needs seqeval, scikit-learn, scipy, and transformers 4, whose squad_metrics are a port of SQuAD's evaluate-v2.0.py; where version 1.1 differs is
+written out below, that script itself does not run here. UTILS_QA is utils_qa.py of
 transformers' examples/pytorch/question-answering. Offsets of answers are in UTF-8.
 """
 import collections, importlib.util, json, sys, tempfile, warnings
