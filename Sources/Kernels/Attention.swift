@@ -6,7 +6,8 @@
 /// sequence, and nothing is computed on padding.
 ///
 /// A block is one head of one sequence. Element (head, i, j) of a sequence's mask takes word j % 4 of
-/// dropout counter ((head * n + i) * ceil(n/4) + j/4, site, row of the sequence, step).
+/// dropout counter (first + (head * n + i) * ceil(n/4) + j/4, site, row of the sequence, step); `first` is
+/// 0 unless a row of the data set is several sequences here.
 ///
 /// T tokens, S sequences, n tokens of one sequence, H = N · D hidden, N heads, D head width.
 package enum Attention {
@@ -33,16 +34,21 @@ package enum Attention {
   ///   - cumulativeLengths: [S+1] where each sequence starts, and T; from 0, never falling.
   ///   - sequenceRows: [S] rows in the dataset, which key the dropout.
   ///   - keyCounts: [S] how many of a sequence's tokens are looked at, its first ones; nil for all. Those
-  ///     beyond are padding that is computed: they look, and nobody looks at them.
+  ///     beyond are padding that is computed: they look, and nobody looks at them. With 0 all are padding,
+  ///     and look at all alike: in Hugging Face's arithmetic the mask's least float swallows every score.
+  ///   - firstCounters: [S] where each sequence's dropout counters begin; nil for 0.
   ///   - bias: Added to the scores before the softmax.
   package static func forward(
     _ context: MutableFloats, _ probabilities: MutableFloats, _ qkv: Floats,
     _ scratch: MutableFloats, cumulativeLengths: UnsafeBufferPointer<Int32>,
-    sequenceRows: UnsafePointer<UInt32>, keyCounts: UnsafePointer<Int32>? = nil, heads N: Int,
-    headWidth D: Int, bias: DistanceBias? = nil, _ key: DropoutKey, _ pool: ThreadPool
+    sequenceRows: UnsafePointer<UInt32>, keyCounts: UnsafePointer<Int32>? = nil,
+    firstCounters: UnsafePointer<UInt32>? = nil, heads N: Int, headWidth D: Int,
+    bias: DistanceBias? = nil, _ key: DropoutKey, _ pool: ThreadPool
   ) {
     let scale = 1 / Float(D).squareRoot()
-    eachHead(cumulativeLengths, sequenceRows, scratch, heads: N, headWidth: D, pool) { head in
+    eachHead(
+      cumulativeLengths, sequenceRows, firstCounters, scratch, heads: N, headWidth: D, pool
+    ) { head in
       let (n, H) = (head.length, N * D)
       let p = probabilities + head.probabilityOffset
       let q = qkv + head.start * 3 * H + head.number * D
@@ -51,6 +57,10 @@ package enum Attention {
       let keys = keyCounts.map { Int($0[head.sequence]) } ?? n
       for i in 0..<n {
         let p = p + i * n
+        guard keys > 0 else {
+          p.update(repeating: 1 / Float(n), count: n)
+          continue
+        }
         bias?.add(to: p, scale: scale, row: i, count: keys, head: head.number)
         Softmax.row(p, count: keys, scale: bias == nil ? scale : 1)
         (p + keys).update(repeating: 0, count: n - keys)
@@ -67,11 +77,14 @@ package enum Attention {
   package static func backward(
     _ dqkv: MutableFloats, _ dcontext: Floats, _ probabilities: Floats, _ qkv: Floats,
     _ scratch: MutableFloats, cumulativeLengths: UnsafeBufferPointer<Int32>,
-    sequenceRows: UnsafePointer<UInt32>, heads N: Int, headWidth D: Int,
-    dbias: DistanceBiasGradient? = nil, _ key: DropoutKey, _ pool: ThreadPool
+    sequenceRows: UnsafePointer<UInt32>, firstCounters: UnsafePointer<UInt32>? = nil,
+    heads N: Int, headWidth D: Int, dbias: DistanceBiasGradient? = nil, _ key: DropoutKey,
+    _ pool: ThreadPool
   ) {
     let scale = 1 / Float(D).squareRoot()
-    eachHead(cumulativeLengths, sequenceRows, scratch, heads: N, headWidth: D, pool) { head in
+    eachHead(
+      cumulativeLengths, sequenceRows, firstCounters, scratch, heads: N, headWidth: D, pool
+    ) { head in
       let (n, H) = (head.length, N * D)
       let p = probabilities + head.probabilityOffset
       let offset = head.start * 3 * H + head.number * D
@@ -99,7 +112,8 @@ package enum Attention {
   /// Calls `body` for every head of every sequence that has tokens.
   private static func eachHead(
     _ cumulativeLengths: UnsafeBufferPointer<Int32>, _ sequenceRows: UnsafePointer<UInt32>,
-    _ scratch: MutableFloats, heads N: Int, headWidth D: Int, _ pool: ThreadPool,
+    _ firstCounters: UnsafePointer<UInt32>?, _ scratch: MutableFloats, heads N: Int,
+    headWidth D: Int, _ pool: ThreadPool,
     _ body: (Head) -> Void
   ) {
     let sequences = max(cumulativeLengths.count - 1, 0)
@@ -113,7 +127,8 @@ package enum Attention {
         Head(
           number: h, sequence: s, start: Int(cumulativeLengths[s]), length: n,
           probabilityOffset: N * squares(cumulativeLengths, before: s) + h * n * n,
-          row: sequenceRows[s], scratch: scratch + thread * scratchCount, longest: longest))
+          row: sequenceRows[s], firstCounter: Int(firstCounters?[s] ?? 0),
+          scratch: scratch + thread * scratchCount, longest: longest))
     }
   }
 
@@ -155,6 +170,8 @@ private struct Head {
   let probabilityOffset: Int
   /// The sequence's row in the dataset.
   let row: UInt32
+  /// Where its dropout counters begin.
+  let firstCounter: Int
   /// Scratch of the thread at work.
   let scratch: MutableFloats
   let longest: Int
@@ -172,7 +189,7 @@ private struct Head {
     let n = length
     for i in 0..<n {
       let (kept, p) = (scratch + i * n, p + i * n)
-      let block = (number * n + i) * DropoutKey.blocks(width: n)
+      let block = firstCounter + (number * n + i) * DropoutKey.blocks(width: n)
       key.map(kept, count: n, row: row, block: block) { factor, j, lanes in
         load(p, j, lanes) * factor
       }

@@ -13,9 +13,10 @@ extension Embedding {
   /// - Parameters:
   ///   - dy: [T,H]
   ///   - tokens: Which of the T tokens touch which of the U rows.
+  ///   - stride: From a row of dy to the next, in floats; nil: H.
   package static func sumRows(
     _ values: MutableFloats, _ dy: Floats, _ tokens: RowTokens, parts: Parts, width H: Int,
-    _ pool: ThreadPool
+    stride: Int? = nil, _ pool: ThreadPool
   ) {
     let columnBlocks = (H + columnsInBlock - 1) / columnsInBlock
     let rowBlocks = (tokens.count + rowsInBlock - 1) / rowsInBlock
@@ -25,7 +26,7 @@ extension Embedding {
         let columns = column..<min(H, column + columnsInBlock)
         let first = block / columnBlocks * rowsInBlock
         let tree = PartTree(
-          dy: dy + columns.lowerBound, width: H, columns: columns.count, parts: parts)
+          dy: dy + columns.lowerBound, width: stride ?? H, columns: columns.count, parts: parts)
         let levels = parts.levels - 1
         withUnsafeTemporaryAllocation(of: Float.self, capacity: max(1, levels * columns.count)) {
           guard let scratch = $0.baseAddress else { return }

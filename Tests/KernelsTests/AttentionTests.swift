@@ -162,4 +162,57 @@ private struct AttentionOracle {
     #expect(own[0].bits == Array(together[0].bits[19 * H..<50 * H]))
     #expect(own[2].bits == Array(together[2].bits[19 * 3 * H..<50 * 3 * H]))
   }
+
+  @Test("a sequence of padding alone looks at all of it alike, and gradients pass")
+  func paddingAlone() {
+    let (N, D, n) = (2, 8, 6)
+    let (qkv, dcontext) = (random(n * 3 * N * D, "qkv"), random(n * N * D, "dcontext"))
+    let key = DropoutKey(seed: 0, step: 0, site: 0, probability: 0)
+    let pool = ThreadPool(threads: 1)
+    let scratch = unwritten(Attention.scratchCount(longest: n, threads: 1))
+    let (context, p) = (unwritten(n * N * D), unwritten(N * n * n))
+    let dqkv = unwritten(n * 3 * N * D)
+    [Int32(0), Int32(n)].withUnsafeBufferPointer { bounds in
+      Attention.forward(
+        context.base, p.base, qkv.base, scratch.base, cumulativeLengths: bounds,
+        sequenceRows: [0], keyCounts: [0], heads: N, headWidth: D, key, pool)
+      Attention.backward(
+        dqkv.base, dcontext.base, p.base, qkv.base, scratch.base, cumulativeLengths: bounds,
+        sequenceRows: [0], heads: N, headWidth: D, key, pool)
+    }
+    expectClose("probabilities", p, [Double](repeating: 1 / 6, count: N * n * n))
+    let values = qkv.doubles
+    expectClose(
+      "context", context,
+      (0..<n * N * D).map { index in
+        (0..<n).reduce(0) { $0 + values[$1 * 3 * N * D + 2 * N * D + index % (N * D)] / 6 }
+      })
+    // Autograd adds the mask to the scores, and an addition passes the gradient on.
+    #expect(dqkv.doubles.allSatisfy { $0.isFinite && $0 != 0 })
+  }
+
+  @Test("dropout of a sequence's pieces is keyed from where each begins")
+  func firstCounters() {
+    let (D, n) = (8, 8)
+    let one = random(n * 3 * D, "qkv")
+    let qkv = Arena(count: 2 * one.count)
+    for piece in 0..<2 { qkv.from(piece * one.count).update(from: one.base, count: one.count) }
+    let key = DropoutKey(seed: 5, step: 1, site: 3, probability: 0.3)
+    let pool = ThreadPool(threads: 2)
+    let scratch = unwritten(Attention.scratchCount(longest: n, threads: 2))
+    let p = unwritten(2 * n * n)
+    func context(_ counters: [UInt32]) -> [[UInt32]] {
+      let context = unwritten(2 * n * D)
+      [Int32(0), Int32(n), Int32(2 * n)].withUnsafeBufferPointer { bounds in
+        Attention.forward(
+          context.base, p.base, qkv.base, scratch.base, cumulativeLengths: bounds,
+          sequenceRows: [9, 9], firstCounters: counters, heads: 1, headWidth: D, key, pool)
+      }
+      return [Array(context.bits[..<(n * D)]), Array(context.bits[(n * D)...])]
+    }
+    let (same, apart) = (context([0, 0]), context([0, 16]))
+    #expect(same[0] == same[1])
+    #expect(apart[0] == same[0])
+    #expect(apart[1] != same[1])
+  }
 }
