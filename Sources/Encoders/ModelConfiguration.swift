@@ -60,7 +60,11 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var encoderPrefix: String { architecture.prefix }
   package var headWidth: Int { hiddenSize / headCount }
   /// The longest row that the model takes, in tokens.
-  package var maxTokens: Int { maxPositions - positionOffset }
+  package var maxTokens: Int {
+    guard case .characters(let canine) = particulars else { return maxPositions - positionOffset }
+    // The position table has as many rows as the others, and padding has positions too.
+    return min(maxPositions, canine.hashBuckets) / canine.downsamplingRate * canine.downsamplingRate
+  }
   /// Whether tokens get a vector for where they stand, beside what attention knows of it.
   var hasPositionTable: Bool { true }
   /// Whether the word table is also the weight of the layer that predicts words.

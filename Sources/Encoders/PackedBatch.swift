@@ -12,6 +12,8 @@ package struct PackedBatch: Sendable {
   package let cumulativeLengths: [Int32]
   /// [S]: each sequence's row in the dataset, which keys its dropout.
   package let rows: [UInt32]
+  /// [S]: how many of a sequence's tokens are real, its first ones; nil for all.
+  package let keyCounts: [Int32]?
   /// The micro-batches, by sequences: each one's gradient is summed by itself.
   package let sequenceParts: Parts
   /// The same by tokens.
@@ -38,11 +40,13 @@ package struct PackedBatch: Sendable {
     self.typeIDs = typeIDs
     self.cumulativeLengths = cumulativeLengths
     self.rows = rows
+    self.keyCounts = keyCounts
     precondition(
       keyCounts.map { counts in
         counts.count == rows.count
           && counts.indices.allSatisfy {
-            1...(cumulativeLengths[$0 + 1] - cumulativeLengths[$0]) ~= counts[$0]
+            let length = cumulativeLengths[$0 + 1] - cumulativeLengths[$0]
+            return min(1, length)...length ~= counts[$0]
           }
       } ?? true, "a sequence has from one to all of its tokens as keys")
     sequenceParts = parts ?? .one(rows.count)

@@ -40,6 +40,8 @@ package struct ParameterLayout: Sendable, Equatable {
     isTrained: false)
   /// Of the tensors that are appended.
   var place = Parameter.Place.embeddings
+  /// Whether the task's loss depends on the tensors that are appended; the others stay as they were read.
+  var isUsed = true
   private let frozenLayers: Int?
 
   /// - Parameter frozenLayers: How many layers stay as they were read, from the first on, the embeddings
@@ -55,9 +57,7 @@ package struct ParameterLayout: Sendable, Equatable {
   }
 
   /// Appends a tensor and returns its offset.
-  ///
-  /// - Parameter isUsed: Whether the task's loss depends on it.
-  mutating func append(_ name: String, _ shape: [Int], isUsed: Bool = true) -> Int {
+  mutating func append(_ name: String, _ shape: [Int]) -> Int {
     let lowercased = name.lowercased()
     let exempt = ["bias", "layernorm", "layer_norm"].contains { lowercased.contains($0) }
     let parameter = Parameter(

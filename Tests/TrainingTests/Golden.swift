@@ -68,18 +68,25 @@ struct GoldenTensors {
 
   /// The padded rows of input_ids [S, n] under attention_mask, packed, with their targets.
   ///
-  /// For answers padding is kept and computed: Hugging Face's softmax over a row's positions has it too.
-  func labelledBatch(_ task: Task) -> Replica.LabelledBatch? {
-    guard let padded = PaddedRows(self, keepsPadding: task == .questionAnswering),
+  /// For answers, and for tags of characters, padding is kept and computed: it is in Hugging Face's softmax
+  /// over a row's positions, and among the neighbours that its convolutions see.
+  func labelledBatch(_ configuration: ModelConfiguration) -> Replica.LabelledBatch? {
+    let task = configuration.task
+    guard let padded = PaddedRows(self, keepsPadding: configuration.comparesPadding),
       let targets = targets(task, padded)
     else { return nil }
     var hidden: [Int32] = []
     if case .pretraining(let masked, _) = targets { hidden = masked.tokens }
-    let batch = PackedBatch(
-      inputIDs: padded.packed(padded.ids), typeIDs: padded.types.map { padded.packed($0) },
-      cumulativeLengths: padded.cumulativeLengths, rows: (0..<UInt32(padded.rows)).map { $0 },
-      keyCounts: padded.realLengths,
-      masked: hidden)
+    let (ids, types) = (padded.packed(padded.ids), padded.types.map { padded.packed($0) })
+    let rows = (0..<UInt32(padded.rows)).map { $0 }
+    let batch =
+      configuration.comparesPadding
+      ? PackedBatch(
+        inputIDs: ids, typeIDs: types, cumulativeLengths: padded.cumulativeLengths, rows: rows,
+        keyCounts: padded.realLengths)
+      : configuration.batch(
+        inputIDs: ids, typeIDs: types, cumulativeLengths: padded.cumulativeLengths, rows: rows,
+        masked: hidden)
     return Replica.LabelledBatch(batch: batch, targets: targets)
   }
 
@@ -175,6 +182,13 @@ struct GoldenComparison {
 
   mutating func compare(_ name: String, _ actual: Double, _ expected: Double, tolerance: Double) {
     note(name, error: abs(actual - expected) / abs(expected), tolerance: tolerance)
+  }
+}
+
+extension ModelConfiguration {
+  /// Whether the reference's numbers depend on how far a batch's rows were padded.
+  var comparesPadding: Bool {
+    task == .questionAnswering || (task == .tokenClassification && rowMultiple > 1)
   }
 }
 

@@ -1,4 +1,5 @@
 import Encoders
+import Foundation
 import Kernels
 import Testing
 import Training
@@ -7,12 +8,22 @@ import Training
 @Suite struct ReplicaTests {
   private static let vocabulary = 300
 
-  private static func replica() -> Replica {
-    let replica = Replica(
-      ModelConfiguration(
-        vocabularySize: vocabulary, hiddenSize: 20, layerCount: 1, headCount: 4,
-        intermediateSize: 28, maxPositions: 40, labelNames: ["a", "b", "c"]),
-      threads: 2)
+  private static let bert = ModelConfiguration(
+    vocabularySize: vocabulary, hiddenSize: 20, layerCount: 1, headCount: 4,
+    intermediateSize: 28, maxPositions: 40, labelNames: ["a", "b", "c"])
+
+  /// Without a word table, and with rows that are rounded up.
+  private static func canine() throws -> ModelConfiguration {
+    let json = """
+      {"model_type": "canine", "hidden_size": 20, "num_hidden_layers": 1, "num_attention_heads": 4,
+       "intermediate_size": 28, "max_position_embeddings": 40, "num_hash_functions": 4,
+       "num_hash_buckets": 40, "local_transformer_stride": 4, "num_labels": 3}
+      """
+    return try ModelConfiguration(json: Data(json.utf8), path: "config.json")
+  }
+
+  private static func replica(_ configuration: ModelConfiguration = bert) -> Replica {
+    let replica = Replica(configuration, threads: 2)
     let parameters = replica.parameters.base
     for parameter in replica.model.layout.parameters {
       Philox4x32.normal(
@@ -23,7 +34,9 @@ import Training
   }
 
   /// Rows of a part: some words in every part, some seldom, one only in step 3.
-  private static func labelledBatch(step: Int, part: Int, sequences: Int) -> Replica.LabelledBatch {
+  private static func labelledBatch(
+    step: Int, part: Int, sequences: Int, for configuration: ModelConfiguration = bert
+  ) -> Replica.LabelledBatch {
     var ids: [Int32] = []
     var bounds: [Int32] = [0]
     for sequence in 0..<sequences {
@@ -36,7 +49,7 @@ import Training
       bounds.append(Int32(ids.count))
     }
     return Replica.LabelledBatch(
-      batch: PackedBatch(
+      batch: configuration.batch(
         inputIDs: ids, cumulativeLengths: bounds,
         rows: (0..<UInt32(sequences)).map { UInt32(part * 10) + $0 }),
       targets: .multiLabel((0..<sequences * 3).map { Float(($0 + step) % 2) }))
@@ -101,25 +114,29 @@ import Training
     }
   }
 
-  @Test("micro-batches on one rank have the gradient that as many ranks sum in the tree")
-  func partsAreRanks() {
+  @Test(
+    "micro-batches on one rank have the gradient that as many ranks sum in the tree",
+    arguments: [bert, try canine()])
+  func partsAreRanks(configuration: ModelConfiguration) {
     let batches = [2, 0, 1, 3].enumerated().map {
-      Self.labelledBatch(step: 5, part: $0.offset, sequences: $0.element)
+      Self.labelledBatch(
+        step: 5, part: $0.offset, sequences: $0.element, for: configuration)
     }
     let counts = LossCounts(rows: 6)
     let dropout = DropoutStep(seed: 1, step: 5)
     func gradient(of batches: [Replica.LabelledBatch], ids: [Int32]) -> [Float] {
-      let replica = Self.replica()
+      let replica = Self.replica(configuration)
       _ = replica.begin(batches)
       let losses = replica.computeGradient(of: batches, counts: counts, dropout: dropout)
       #expect(losses.count == batches.count)
       ids.withUnsafeBufferPointer { replica.sumWordRows(touchedBy: $0) }
       #expect(Array(replica.touchedWords) == Set(ids).sorted())
+      #expect(replica.hasWords == !ids.isEmpty)
       let dense = replica.model.layout.dense.count
       return Array(UnsafeBufferPointer(start: replica.gradient, count: dense))
         + Array(replica.wordGradient)
     }
-    let ids = batches.flatMap(\.batch.inputIDs)
+    let ids = configuration == Self.bert ? batches.flatMap(\.batch.inputIDs) : []
     let ranks = batches.map { gradient(of: [$0], ids: ids) }
     let whole = gradient(of: batches, ids: ids)
     func sum(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { $0 + $1 } }

@@ -35,7 +35,7 @@ package struct Architecture: Sendable {
 
   /// Every family that lockstep knows.
   package static let all: [Architecture] = [
-    .bert, .roberta, .xlmRoberta, .distilBert, .mpnet,
+    .bert, .roberta, .xlmRoberta, .distilBert, .mpnet, .canine,
   ]
 
   static func named(_ modelType: String) -> Architecture? {
@@ -69,4 +69,5 @@ package enum Particulars: Sendable, Equatable {
   case none
   /// MPNet: rows of the table of biases by distance.
   case relativeBias(buckets: Int)
+  case characters(CanineSettings)
 }

@@ -60,6 +60,11 @@ struct LinearParameters: Sendable {
   let weight: Int
   let bias: Int
 
+  init(weight: Int, bias: Int) {
+    self.weight = weight
+    self.bias = bias
+  }
+
   init(_ name: String, inputs: Int, outputs: Int, _ layout: inout ParameterLayout) {
     weight = layout.append(name + ".weight", [outputs, inputs])
     bias = layout.append(name + ".bias", [outputs])
