@@ -30,7 +30,8 @@ package final class Evaluator {
     activations = Activations(model, isTraining: false, threads: pool.threads)
   }
 
-  /// What the model says of a batch: its logits, row-major; [S, L], or [T, L] where tokens have them.
+  /// What the model says of a batch: its logits, row-major; [S, L], or [T, L] where tokens have them, the
+  /// real ones.
   ///
   /// - Throws: `EncoderError` for a batch that the model cannot take, `TrainingError` for logits that are
   ///   not finite.
@@ -39,7 +40,8 @@ package final class Evaluator {
     let logits = Array(
       UnsafeBufferPointer(start: named.values, count: named.rows * named.columns))
     try requireFinite(logits, batch)
-    return logits
+    return model.configuration.task.labelsTokens
+      ? batch.withoutPadding(logits, columns: named.columns) : logits
   }
 
   /// The floats that the metrics of the task are made of: the logits; in pre-training, whose logits are
@@ -117,7 +119,8 @@ package final class Evaluator {
       let end = min(start + Self.batchSize, rows.upperBound)
       outputs += try self.outputs(
         Replica.LabelledBatch(
-          data.read(Array(start..<end)), masking: masking, epoch: WordMasking.evaluationEpoch))
+          data.read(Array(start..<end)), for: model.configuration, masking: masking,
+          epoch: WordMasking.evaluationEpoch))
       try progress(end - rows.lowerBound)
     }
     return outputs

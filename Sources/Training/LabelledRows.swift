@@ -6,19 +6,24 @@ extension Replica.LabelledBatch {
   /// What shards gave, as the model takes it.
   ///
   /// - Parameters:
+  ///   - configuration: The model's, by which rows are padded.
   ///   - parts: The micro-batches, by rows; nil for one.
   ///   - masking: In pre-training, what hides words.
   ///   - epoch: Of the masks.
   package init(
-    _ rows: RowBatch, parts: Parts? = nil, masking: WordMasking? = nil, epoch: Int = 0
+    _ rows: RowBatch, for configuration: ModelConfiguration, parts: Parts? = nil,
+    masking: WordMasking? = nil, epoch: Int = 0
   ) {
     let hidden = masking.map { $0.hide(rows, epoch: epoch) }
-    self.init(
-      batch: PackedBatch(
-        inputIDs: hidden?.ids ?? rows.inputIDs, typeIDs: rows.typeIDs,
-        cumulativeLengths: rows.cumulativeLengths, rows: rows.rows, parts: parts,
-        masked: hidden?.masked.tokens ?? []),
-      targets: Targets(rows.labels, hidden?.masked))
+    let batch = configuration.batch(
+      inputIDs: hidden?.ids ?? rows.inputIDs, typeIDs: rows.typeIDs,
+      cumulativeLengths: rows.cumulativeLengths, rows: rows.rows, parts: parts,
+      masked: hidden?.masked.tokens ?? [])
+    var targets = Targets(rows.labels, hidden?.masked)
+    if case .tags(let tags) = targets {
+      targets = .tags(batch.withPadding(tags, of: Targets.noTag))
+    }
+    self.init(batch: batch, targets: targets)
   }
 }
 

@@ -18,6 +18,14 @@ package final class TrainedModel {
   package var labelNames: [String] { configuration.labelNames }
   package var maxTokens: Int { configuration.maxTokens }
 
+  /// Rows as the model takes them: see `ModelConfiguration.batch`.
+  package func batch(
+    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32]
+  ) -> PackedBatch {
+    configuration.batch(
+      inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows)
+  }
+
   /// - Parameters:
   ///   - threads: nil for the machine's cores.
   ///   - layerDone: Called after every layer of every batch.

@@ -132,8 +132,9 @@ package final class TrainingStep {
       let together = parts[start..<start + size]
       let bounds = together.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
       let loaded = Replica.LabelledBatch(
-        try data.read(together.flatMap { $0.map { rows[$0] } }), parts: Parts(bounds: bounds),
-        masking: masking, epoch: epoch)
+        try data.read(together.flatMap { $0.map { rows[$0] } }),
+        for: replica.model.configuration, parts: Parts(bounds: bounds), masking: masking,
+        epoch: epoch)
       try loaded.batch.check(against: replica.model.configuration)
       return loaded
     }
@@ -142,8 +143,10 @@ package final class TrainingStep {
   /// What the loss of the global batch is divided by. Every rank reads the rows for that, which are few,
   /// rather than wait for the others to say.
   private func lossCounts(of rows: [Int], epoch: Int) throws -> LossCounts {
-    guard replica.model.configuration.task.countsTokens else { return LossCounts(rows: rows.count) }
-    let whole = Replica.LabelledBatch(try data.read(rows), masking: masking, epoch: epoch)
+    let configuration = replica.model.configuration
+    guard configuration.task.countsTokens else { return LossCounts(rows: rows.count) }
+    let whole = Replica.LabelledBatch(
+      try data.read(rows), for: configuration, masking: masking, epoch: epoch)
     return whole.targets.counts(rows: rows.count)
   }
 

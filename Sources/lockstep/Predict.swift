@@ -68,7 +68,7 @@ struct Predict: ParsableCommand {
     for encoding in encodings {
       bounds.append(bounds[bounds.count - 1] + Int32(encoding.ids.count))
     }
-    return PackedBatch(
+    return classifier.batch(
       inputIDs: encodings.flatMap(\.ids), cumulativeLengths: bounds,
       rows: (0..<UInt32(texts.count)).map { $0 })
   }
