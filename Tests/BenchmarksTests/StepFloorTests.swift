@@ -1,4 +1,5 @@
 import Encoders
+import Foundation
 import Testing
 import Training
 
@@ -29,6 +30,22 @@ import Training
     #expect(floor.seconds(ceilings) == floor.floatingPointOperations + floor.optimizerBytes)
     ceilings.gflops = 2e-9
     #expect(floor.seconds(ceilings) == floor.floatingPointOperations / 2 + floor.optimizerBytes)
+  }
+
+  @Test("layers on molecules count these, and models without words touch all parameters")
+  func countsMolecules() throws {
+    let json = """
+      {"model_type": "canine", "hidden_size": 4, "num_hidden_layers": 2, "num_attention_heads": 2,
+       "intermediate_size": 8, "max_position_embeddings": 16, "num_hash_functions": 2,
+       "num_hash_buckets": 16, "num_labels": 1}
+      """
+    let model = try ModelConfiguration(json: Data(json.utf8), path: "config.json")
+    let floor = StepFloor(model, lengths: [9, 2], distinctTokens: 5)
+    // Twelve and four characters, three molecules and one; the convolution has 4 weights of 4 x 4.
+    #expect(
+      floor.floatingPointOperations
+        == Double(6 * (4 * 2 * 128 + 16 * 128 + 4 * 64 + 2 * 20) + 12 * 4 * 2 * (9 + 1)))
+    #expect(floor.touchedParameters == Double(EncoderModel(model).layout.count))
   }
 
   @Test("percentiles lie between neighbours in proportion")
