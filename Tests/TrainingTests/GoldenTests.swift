@@ -81,7 +81,7 @@ import Training
       comparison.compare("loss of step \(record.step)", loss, record.loss, tolerance: 2e-6)
       // CANINE's reference is in float32, which alone went 1.3e-5 from float64 in the norm after a first
       // step of AdamW, in one of twenty seeds: it scales gradients up that are nearly 0.
-      let isCoarse = configuration.rowMultiple > 1 && record.step > 1
+      let isCoarse = configuration.isOfCharacters && record.step > 1
       comparison.compare(
         "gradient norm of step \(record.step)", norm, record.gradNorm,
         tolerance: isCoarse ? 3e-5 : 1e-5)
@@ -134,7 +134,7 @@ import Training
     var configuration = configuration
     let labelled = try #require(inputs.labelledBatch(configuration))
     var batch = labelled.batch
-    if configuration.rowMultiple > 1 {
+    if configuration.isOfCharacters {
       // Heads of rows do without characters' last states, and with less padding.
       configuration.task = .tokenClassification
       let padded = try #require(PaddedRows(inputs, keepsPadding: true))
