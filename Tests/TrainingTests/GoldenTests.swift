@@ -78,13 +78,17 @@ import Training
     for record in steps {
       let loss = replica.computeWholeGradient(of: [labelled])
       let norm = replica.gradientNorm()
-      comparison.compare("loss of step \(record.step)", loss, record.loss, tolerance: 2e-6)
+      // A squared error is as exact as the predictions, which say more of large ones: relative errors grow
+      // as training brings it near 0, in PyTorch's float32 up to 7e-5.
+      let nearness = configuration.task == .regression ? max(1, 2 / record.loss.squareRoot()) : 1
+      comparison.compare(
+        "loss of step \(record.step)", loss, record.loss, tolerance: 2e-6 * nearness)
       // CANINE's reference is in float32, which alone went 1.3e-5 from float64 in the norm after a first
       // step of AdamW, in one of twenty seeds: it scales gradients up that are nearly 0.
       let isCoarse = configuration.isOfCharacters && record.step > 1
       comparison.compare(
         "gradient norm of step \(record.step)", norm, record.gradNorm,
-        tolerance: isCoarse ? 3e-5 : 1e-5)
+        tolerance: (isCoarse ? 3e-5 : 1e-5) * nearness)
       replica.update(
         step: record.step, learningRate: schedule.rate(atStep: record.step), weightDecay: 0.01,
         gradientNorm: norm, maxNorm: 1)
