@@ -22,7 +22,7 @@ package final class Tokenizer: Sendable {
   /// special tokens and normaliser settings. 64 hexadecimal digits.
   package let vocabularySHA256: String
 
-  private let definition: TokenizerDefinition
+  let definition: TokenizerDefinition
   private let normalizer: BertNormalizer
   private let splitter = WordSplitter()
   private let model: WordPiece
@@ -142,6 +142,36 @@ package final class Tokenizer: Sendable {
     let encoding = definition.template.apply(first: first, second: second)
     let starts = definition.template.starts(first: first.count, isPair: second != nil)
     return (encoding, starts.first, starts.second)
+  }
+
+  /// A text that is split into words already, each normalised and split by itself: Hugging Face's
+  /// `is_split_into_words` for WordPiece.
+  ///
+  /// - Parameter maxLength: As ``encode(_:pair:maxLength:)`` has it; nil for any length.
+  /// - Returns: The ids, and for each the word that it comes from, nil for special tokens. A word of which
+  ///   normalising leaves nothing has no id.
+  /// - Throws: `TokenizerError` if `maxLength` has no place for the special tokens.
+  package func encode(
+    words: [String], maxLength: Int? = nil
+  ) throws -> (encoding: Encoding, wordIndices: [Int?]) {
+    let numSpecial = numSpecialTokens(isPair: false)
+    if let maxLength, maxLength < numSpecial {
+      throw TokenizerError(
+        place: "maximum length", expected: "at least \(numSpecial) for the special tokens",
+        found: "\(maxLength)", remedy: "allow more tokens")
+    }
+    let budget = maxLength.map { $0 - numSpecial } ?? Int.max
+    var (ids, indices): ([Int32], [Int?]) = ([], [])
+    for (index, word) in words.enumerated() where ids.count < budget {
+      let tokens = tokenize(word, limit: budget - ids.count).prefix(budget - ids.count)
+      ids += tokens
+      indices += repeatElement(Optional(index), count: tokens.count)
+    }
+    let (encoding, start, _) = assemble(ids)
+    let after = encoding.ids.count - start - ids.count
+    return (
+      encoding, [Int?](repeating: nil, count: start) + indices + repeatElement(nil, count: after)
+    )
   }
 
   /// The text that ids stand for: words joined by spaces, continuations without. What normalising
