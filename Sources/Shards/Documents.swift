@@ -1,35 +1,34 @@
 import Manifests
 
 /// Plain text for pre-training: a sentence a line, a blank line between documents.
-package struct Documents {
-  /// Sentences by document.
-  package let documents: [[String]]
+package final class Documents {
+  private let files: [InputFile]
 
-  /// - Parameter paths: the files, in order; `-` is standard input. A file ends a document.
-  /// - Throws: `ShardsError` for fewer than two documents: the next sentence of another is needed.
-  package init(paths: [String]) throws {
-    var documents: [[String]] = []
-    for path in paths {
-      let file = try InputFile(path: path)
+  /// What errors about all files name.
+  package var names: String { files.map(\.name).joined(separator: ", ") }
+
+  /// - Parameter paths: the files, in order; `-` is standard input.
+  package init(paths: [String]) throws { files = try paths.map { try InputFile(path: $0) } }
+
+  /// Calls `sentence` with each line that is not blank, and `end` after the last one of a document, which
+  /// ends with a blank line or its file. Nothing but a line is held in memory.
+  package func forEach(sentence: (String) throws -> Void, end: () throws -> Void) throws {
+    for file in files {
+      try file.rewind()
       var line: [UInt8] = []
-      var document: [String] = []
+      var isOpen = false
       while try file.readLine(appendingTo: &line) {
         let text = String(decoding: line, as: UTF8.self)
         line.removeAll(keepingCapacity: true)
         if text.allSatisfy(\.isWhitespace) {
-          if !document.isEmpty { documents.append(document) }
-          document = []
+          if isOpen { try end() }
+          isOpen = false
         } else {
-          document.append(text)
+          try sentence(text)
+          isOpen = true
         }
       }
-      if !document.isEmpty { documents.append(document) }
+      if isOpen { try end() }
     }
-    guard documents.count > 1 else {
-      throw ShardsError(
-        place: paths.joined(separator: ", "), expected: "at least two documents",
-        found: "\(documents.count)", remedy: "put a blank line between documents")
-    }
-    self.documents = documents
   }
 }

@@ -8,8 +8,7 @@ import Tokenizers
 ///
 /// The same seed gives the same rows.
 struct SegmentRows: ShardRows {
-  /// Tokens by document and sentence.
-  private let documents: [[[Int32]]]
+  private let documents: TokenizedDocuments
   private let tokenizer: Tokenizer
   private let maxLength: Int
   private let seed: UInt64
@@ -24,14 +23,17 @@ struct SegmentRows: ShardRows {
     _ texts: Documents, _ tokenizer: Tokenizer, maxLength: Int, seed: UInt64,
     shortProbability: Double
   ) throws {
-    documents = texts.documents.map { document in
-      document.map(tokenizer.tokens).filter { !$0.isEmpty }
-    }.filter { !$0.isEmpty }
+    var documents = TokenizedDocuments()
+    try texts.forEach(
+      sentence: { documents.append(tokenizer.tokens(of: $0)) }, end: { documents.endDocument() })
+    // The next sentence of another document is needed.
     guard documents.count > 1 else {
       throw ShardsError(
-        place: "the documents", expected: "at least two with words", found: "\(documents.count)",
-        remedy: "check that the tokenizer knows their language")
+        place: texts.names, expected: "at least two documents with words",
+        found: "\(documents.count)",
+        remedy: "put a blank line between documents, and check that the tokenizer knows their language")
     }
+    self.documents = documents
     self.tokenizer = tokenizer
     self.maxLength = maxLength
     self.seed = seed
@@ -47,7 +49,7 @@ struct SegmentRows: ShardRows {
   func forEachRow(_ body: (ShardRow) throws -> Void) throws {
     var random = PhiloxStream(seed: seed, epoch: 0)
     var number = 0
-    for index in documents.indices {
+    for index in 0..<documents.count {
       for pair in pairs(ofDocument: index, &random) {
         let encoding = tokenizer.assemble(pair.first, pair: pair.second).encoding
         try body(
@@ -67,31 +69,31 @@ struct SegmentRows: ShardRows {
 
   private func pairs(ofDocument index: Int, _ random: inout PhiloxStream) -> [Pair] {
     let room = maxLength - tokenizer.numSpecialTokens(isPair: true)
-    let document = documents[index]
+    let document = documents.sentences(of: index)
     var pairs: [Pair] = []
-    var sentence = 0
-    while sentence < document.count {
+    var sentence = document.lowerBound
+    while sentence < document.upperBound {
       let target =
         Double.random(in: 0..<1, using: &random) < shortProbability
         ? Int.random(in: 2...max(2, room), using: &random) : room
       var end = sentence
       var length = 0
       repeat {
-        length += document[end].count
+        length += documents.tokens(of: end..<end + 1).count
         end += 1
-      } while end < document.count && length < target
+      } while end < document.upperBound && length < target
       let chunk = sentence..<end
       let cut = chunk.count > 1 ? sentence + Int.random(in: 1..<chunk.count, using: &random) : end
-      let first = document[sentence..<cut].flatMap(\.self)
+      let first = documents.tokens(of: sentence..<cut)
       let isRandom = chunk.count == 1 || Bool.random(using: &random)
-      var second = document[cut..<end].flatMap(\.self)
+      var second = documents.tokens(of: cut..<end)
       sentence = end
       if isRandom {
         second = tokens(notOf: index, atLeast: max(1, target - first.count), &random)
         // What was replaced is still to be used.
         sentence = chunk.count == 1 ? end : cut
       }
-      var pair = Pair(first: first, second: second, isRandom: isRandom)
+      var pair = Pair(first: Array(first), second: Array(second), isRandom: isRandom)
       truncate(&pair, to: room, &random)
       pairs.append(pair)
     }
@@ -101,13 +103,14 @@ struct SegmentRows: ShardRows {
   /// Neighbouring sentences of another document.
   private func tokens(
     notOf index: Int, atLeast count: Int, _ random: inout PhiloxStream
-  ) -> [Int32] {
+  ) -> ArraySlice<Int32> {
     let other = Int.random(in: 0..<documents.count - 1, using: &random)
-    let document = documents[other < index ? other : other + 1]
-    var tokens: [Int32] = []
-    for sentence in document[Int.random(in: 0..<document.count, using: &random)...]
-    where tokens.count < count { tokens += sentence }
-    return tokens
+    let document = documents.sentences(of: other < index ? other : other + 1)
+    let first = Int.random(in: document, using: &random)
+    var end = first
+    repeat { end += 1 } while end < document.upperBound
+      && documents.tokens(of: first..<end).count < count
+    return documents.tokens(of: first..<end)
   }
 
   /// Takes tokens from the longer segment, at either end as it happens.
@@ -120,5 +123,38 @@ struct SegmentRows: ShardRows {
         pair.second.remove(at: atFront ? 0 : pair.second.count - 1)
       }
     }
+  }
+}
+
+/// The tokens of all documents, one after the other: 4 bytes a token and 8 a sentence, since any of them may
+/// be the random next sentence of another.
+private struct TokenizedDocuments {
+  private var tokens: [Int32] = []
+  /// [sentences + 1] Tokens before each sentence.
+  private var sentenceStarts = [0]
+  /// [documents + 1] Sentences before each document.
+  private var documentStarts = [0]
+
+  var count: Int { documentStarts.count - 1 }
+
+  /// A sentence of no token is passed over.
+  mutating func append(_ sentence: [Int32]) {
+    guard !sentence.isEmpty else { return }
+    tokens += sentence
+    sentenceStarts.append(tokens.count)
+  }
+
+  /// A document of no sentence is passed over.
+  mutating func endDocument() {
+    let sentences = sentenceStarts.count - 1
+    if documentStarts[count] < sentences { documentStarts.append(sentences) }
+  }
+
+  func sentences(of document: Int) -> Range<Int> {
+    documentStarts[document]..<documentStarts[document + 1]
+  }
+
+  func tokens(of sentences: Range<Int>) -> ArraySlice<Int32> {
+    tokens[sentenceStarts[sentences.lowerBound]..<sentenceStarts[sentences.upperBound]]
   }
 }
