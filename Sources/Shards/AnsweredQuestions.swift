@@ -12,7 +12,7 @@ package struct AnsweredQuestion: Sendable {
   package let answerRange: Range<Int>?
 }
 
-/// Reads a file in SQuAD's form, version 1 or 2: {"data": [{"paragraphs": [{"context", "qas": [..]}]}]}.
+/// Reads files in SQuAD's form, version 1 or 2: {"data": [{"paragraphs": [{"context", "qas": [..]}]}]}.
 package struct AnsweredQuestions {
   package let questions: [AnsweredQuestion]
 
@@ -44,24 +44,44 @@ package struct AnsweredQuestions {
   }
 
   /// A larger file is a mistake.
-  private static let byteLimit = 2 << 30
+  private static let byteLimit = 1 << 30
 
+  /// - Parameter paths: the files, in order.
   /// - Throws: `ShardsError` naming the file, and the question whose answer is not where it says.
-  package init(path: String) throws {
+  package init(paths: [String]) throws {
+    var questions: [AnsweredQuestion] = []
+    var ids: Set<String> = []
+    for path in paths {
+      for question in try Self.read(path) {
+        // Windows of one question are known by its id.
+        guard question.id.utf8.count <= JSONReader.nameByteLimit, ids.insert(question.id).inserted
+        else {
+          throw ShardsError(
+            place: path, expected: "ids of at most \(JSONReader.nameByteLimit) bytes, each once",
+            found: quoted(String(question.id.unicodeScalars.prefix(64))),
+            remedy: "give each question its own id")
+        }
+        questions.append(question)
+      }
+    }
+    self.questions = questions
+  }
+
+  private static func read(_ path: String) throws -> [AnsweredQuestion] {
     let file: File
     do {
-      let bytes = try contents(ofFile: path, limit: Self.byteLimit)
+      let bytes = try contents(ofFile: path, limit: byteLimit)
       file = try JSONDecoder().decode(File.self, from: Data(bytes))
     } catch let error as DecodingError {
       throw ShardsError(
-        place: path, expected: "JSON in SQuAD's form", found: Self.described(error),
+        place: path, expected: "JSON in SQuAD's form", found: described(error),
         remedy: "write {\"data\": [{\"paragraphs\": [{\"context\": .., \"qas\": [..]}]}]}")
     } catch let error as ManifestError {
       throw ShardsError(
         place: error.place, expected: "a readable file", found: error.found,
         remedy: "name a SQuAD file")
     }
-    questions = try file.data.flatMap(\.paragraphs).flatMap { paragraph in
+    let questions = try file.data.flatMap(\.paragraphs).flatMap { paragraph in
       let scalars = Array(paragraph.context.unicodeScalars)
       return try paragraph.qas.map { entry in
         let isAnswered = entry.isImpossible != true && !entry.answers.isEmpty
@@ -69,14 +89,15 @@ package struct AnsweredQuestions {
           id: entry.id, question: entry.question, context: paragraph.context,
           answers: isAnswered ? entry.answers.map(\.text) : [],
           answerRange: isAnswered
-            ? try Self.range(of: entry.answers[0], in: scalars, "\(path): question \(entry.id)")
-            : nil)
+            ? try range(
+              of: entry.answers[0], in: scalars, "\(path): question \(quoted(entry.id))") : nil)
       }
     }
     guard !questions.isEmpty else {
       throw ShardsError(
         place: path, expected: "questions", found: "none", remedy: "check that the file is whole")
     }
+    return questions
   }
 
   /// SQuAD counts in characters: Unicode scalars, as Python does.

@@ -4,20 +4,31 @@ import Tokenizers
 /// Questions with windows of their contexts, as Hugging Face's run_qa cuts them: the question whole, the
 /// context in stretches that overlap by `stride` tokens. A window without the whole answer is labelled
 /// with the first token, which stands for no answer.
-struct AnswerRows: ShardRows {
-  let questions: [AnsweredQuestion]
-  let tokenizer: Tokenizer
-  let maxLength: Int
-  let stride: Int
+final class AnswerRows: ShardRows {
+  private let questions: [AnsweredQuestion]
+  private let tokenizer: Tokenizer
+  private let maxLength: Int
+  private let stride: Int
+  /// Contexts of which no piece alone has the ids that it has in the whole.
+  private var otherIDs = 0
+  /// Answers of characters that normalising removes.
+  private var lostAnswers = 0
 
-  var labelNames: [String] { [] }
+  let labelNames: [String] = []
   let hasPairs = true
-  var note: String? { nil }
 
-  private struct Token {
-    let id: Int32
-    /// In the context's UTF-8.
-    let range: Range<Int>
+  init(questions: [AnsweredQuestion], tokenizer: Tokenizer, maxLength: Int, stride: Int) {
+    (self.questions, self.tokenizer) = (questions, tokenizer)
+    (self.maxLength, self.stride) = (maxLength, stride)
+  }
+
+  var note: String? {
+    var notes: [String] = []
+    if otherIDs > 0 {
+      notes.append("\(otherIDs) contexts have other ids in pieces than as a whole text")
+    }
+    if lostAnswers > 0 { notes.append("\(lostAnswers) answers have no token, and are labelled 0, 0") }
+    return notes.isEmpty ? nil : notes.joined(separator: "; ")
   }
 
   func countRows() throws -> Int {
@@ -28,10 +39,17 @@ struct AnswerRows: ShardRows {
 
   func forEachRow(_ body: (ShardRow) throws -> Void) throws {
     let special = tokenizer.numSpecialTokens(isPair: true)
+    (otherIDs, lostAnswers) = (0, 0)
+    // Questions of one context follow each other.
+    var (context, tokens): (String?, [LocatedToken]) = (nil, [])
     for question in questions {
-      let tokens = pieces(of: question.context).flatMap { piece in
-        tokenizer.tokens(of: piece.text).map { Token(id: $0, range: piece.range) }
+      if context?.utf8.elementsEqual(question.context.utf8) != true {
+        context = question.context
+        tokens = tokenizer.locatedTokens(of: question.context)
+        otherIDs += tokens.map(\.id) == tokenizer.tokens(of: question.context) ? 0 : 1
       }
+      let answer = question.answerRange.flatMap { span(of: $0, in: tokens) }
+      if question.answerRange != nil, answer == nil { lostAnswers += 1 }
       // Half of the room at most, so that windows go forward.
       let asked = Array(
         tokenizer.tokens(of: question.question).prefix(max(1, (maxLength - special) / 2)))
@@ -39,28 +57,36 @@ struct AnswerRows: ShardRows {
       let step = max(1, room - min(stride, room - 1))
       var start = 0
       repeat {
-        let window = tokens[min(start, tokens.count)..<min(start + room, tokens.count)]
-        try body(row(question, asked, Array(window)))
+        let window = start..<min(start + room, tokens.count)
+        try body(row(question, asked, tokens, window, answer))
         start += step
       } while start - step + room < tokens.count
     }
   }
 
+  /// The tokens that have something of an answer; nil where none has.
+  private func span(of answer: Range<Int>, in tokens: [LocatedToken]) -> ClosedRange<Int>? {
+    guard let first = tokens.firstIndex(where: { $0.range.upperBound > answer.lowerBound }),
+      let last = tokens.lastIndex(where: { $0.range.lowerBound < answer.upperBound }), first <= last
+    else { return nil }
+    return first...last
+  }
+
+  /// - Parameters:
+  ///   - tokens: Of the whole context.
+  ///   - window: Of those, the row's.
+  ///   - answer: Of the whole context too.
   private func row(
-    _ question: AnsweredQuestion, _ asked: [Int32], _ window: [Token]
+    _ question: AnsweredQuestion, _ asked: [Int32], _ tokens: [LocatedToken], _ window: Range<Int>,
+    _ answer: ClosedRange<Int>?
   ) -> ShardRow {
-    let (encoding, _, second) = tokenizer.assemble(asked, pair: window.map(\.id))
-    let start = second ?? 0
+    let (encoding, _, second) = tokenizer.assemble(asked, pair: tokens[window].map(\.id))
+    let start = (second ?? 0) - window.lowerBound
     var ranges = [Range<Int>?](repeating: nil, count: encoding.ids.count)
-    for (index, token) in window.enumerated() { ranges[start + index] = token.range }
+    for index in window { ranges[start + index] = tokens[index].range }
     var span: [Int32] = [0, 0]
-    if let answer = question.answerRange,
-      let first = window.firstIndex(where: { $0.range.upperBound > answer.lowerBound }),
-      let last = window.lastIndex(where: { $0.range.lowerBound < answer.upperBound }),
-      window[first].range.lowerBound <= answer.lowerBound,
-      window[last].range.upperBound >= answer.upperBound, first <= last
-    {
-      span = [Int32(start + first), Int32(start + last)]
+    if let answer, window.contains(answer.lowerBound), window.contains(answer.upperBound) {
+      span = [Int32(start + answer.lowerBound), Int32(start + answer.upperBound)]
     }
     return ShardRow(
       encoding: encoding, id: question.id, labels: RowLabels(.questionAnswering, span),

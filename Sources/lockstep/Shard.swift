@@ -114,7 +114,7 @@ struct Shard: ParsableCommand {
         try TaggedSentenceReader(paths: files), tokenizer, maxLength: maxLength, labels: names)
     case .questionAnswering:
       return AnswerRows(
-        questions: try files.flatMap { try AnsweredQuestions(path: $0).questions },
+        questions: try AnsweredQuestions(paths: files).questions,
         tokenizer: tokenizer, maxLength: maxLength, stride: docStride)
     case .pretraining:
       return try SegmentRows(
