@@ -113,3 +113,14 @@ func labelValue(_ bytes: ArraySlice<UInt8>) -> Float? {
   default: return nil
   }
 }
+
+/// Labels in the order in which they are numbered where nobody named them: integers by their value, names by
+/// their bytes.
+func orderedLabels(_ names: Set<String>) -> [String] {
+  let byBytes = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  let numbers = byBytes.compactMap { Int($0) }
+  guard numbers.count == names.count else { return byBytes }
+  // `1` and `01` are two labels.
+  return zip(numbers, byBytes).enumerated()
+    .sorted { ($0.element.0, $0.offset) < ($1.element.0, $1.offset) }.map(\.element.1)
+}

@@ -112,26 +112,38 @@ package final class DatasetReader {
     for source in sources {
       var reader = try source.format.reader(of: source.file)
       while try reader.next(&record) {
-        let name = record.text(source.layout.labels[0])
-        guard names.insert(name).inserted else { continue }
-        guard !name.isEmpty, !name.utf8.contains(0), names.count <= Self.mostClasses else {
+        let field = source.layout.labels[0]
+        // Looked at before it is compared: comparing long names of combining marks takes minutes.
+        try check(label: record.bytes[record.fields[field].range], at: field, record, source)
+        names.insert(record.text(field))
+        guard names.count <= ShardFormat.mostLabels else {
           throw error(
-            at: source.layout.labels[0], record, source,
-            expected: "a label, one of at most \(Self.mostClasses)",
-            found: names.count > Self.mostClasses ? "one more" : quoted(name),
-            remedy: "name the labels with --labels, or use another --task")
+            at: field, record, source, expected: "at most \(ShardFormat.mostLabels) labels",
+            found: "one more", remedy: "name the labels with --labels, or use another --task")
         }
       }
     }
-    let integers = names.compactMap { Int($0) }
-    labelNames =
-      integers.count == names.count
-      ? names.sorted { (Int($0) ?? 0) < (Int($1) ?? 0) }
-      : names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    labelNames = orderedLabels(names)
     for (index, name) in labelNames.enumerated() { classes[name] = Int32(index) }
   }
 
-  private static let mostClasses = 1 << 12
+  private func check(
+    label: ArraySlice<UInt8>, at index: Int, _ record: Record, _ source: Source
+  ) throws {
+    if case .unusable(let found) = record.fields[index].kind {
+      throw error(
+        at: index, record, source, expected: "a label", found: found,
+        remedy: "write a string or a number there")
+    }
+    guard label.isEmpty || label.count > JSONReader.nameByteLimit || label.contains(0) else {
+      return
+    }
+    throw error(
+      at: index, record, source, expected: "a label of 1 to \(JSONReader.nameByteLimit) bytes",
+      found: label.isEmpty
+        ? "none" : label.contains(0) ? "a NUL in it" : "\(label.count) bytes",
+      remedy: "write the name of a label there")
+  }
 
   private func scan(_ visit: (Source, Record, RowLabels) throws -> Void) throws -> Int {
     var count = 0
@@ -178,6 +190,7 @@ package final class DatasetReader {
     let fields = source.layout.labels
     switch task {
     case .multiClass:
+      try check(label: record.bytes[record.fields[fields[0]].range], at: fields[0], record, source)
       let name = record.text(fields[0])
       guard let label = classes[name] else {
         throw error(

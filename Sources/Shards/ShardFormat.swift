@@ -45,6 +45,8 @@ package struct ShardDescription: Sendable, Equatable {
 enum ShardFormat {
   static let name = "lockstep-shards"
   static let version = 1
+  /// A data set with more classes or tags has another kind of column in their place.
+  static let mostLabels = 1 << 12
 
   static let inputIDs = "input_ids"
   static let offsets = "offsets"

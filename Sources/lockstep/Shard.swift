@@ -40,8 +40,14 @@ struct Shard: ParsableCommand {
   @Option(help: "Column that names a row. (default: ID or id, else the row's number from 0)")
   var idColumn: String?
   @Option(
-    help: "Columns of the labels, between commas, in this order. (default: all other columns)")
+    help: """
+      Labels between commas, in this order. Multi-label: their columns (default: all other columns); \
+      multi-class: the values of the label column; token-classification: the tags (default: those that \
+      occur, integers in their order, `O` first)
+      """)
   var labels: String?
+  @Option(help: "Shards whose labels these have too, in their order: those of training.")
+  var labelsFrom: String?
   @Option(help: "Column of the label, in multi-class and regression. (default: label)")
   var labelColumn: String?
   @Option(
@@ -69,8 +75,25 @@ struct Shard: ParsableCommand {
     if files.contains("-"), task == .questionAnswering {
       throw ValidationError("-: question-answering reads a file")
     }
-    if let labels, labels.split(separator: ",", omittingEmptySubsequences: false).contains("") {
-      throw ValidationError("--labels \(labels): give names between commas, none of them empty")
+    if let labels {
+      let names = labels.split(separator: ",", omittingEmptySubsequences: false)
+      guard !names.contains(""), Set(names).count == names.count else {
+        throw ValidationError(
+          "--labels \(labels): give names between commas, each once, none of them empty")
+      }
+    }
+    let hasNames = [.multiLabel, .multiClass, .tokenClassification].contains(task)
+    if labels != nil || labelsFrom != nil, !hasNames {
+      throw ValidationError("--labels: \(task.rawValue) has no label names")
+    }
+    if labels != nil, labelsFrom != nil {
+      throw ValidationError("--labels, --labels-from: give one of them")
+    }
+    if labelColumn != nil, ![.multiClass, .regression].contains(task) {
+      throw ValidationError("--label-column: \(task.rawValue) has no such column")
+    }
+    if pairColumn != nil, [.tokenClassification, .questionAnswering, .pretraining].contains(task) {
+      throw ValidationError("--pair-column: \(task.rawValue) has no columns")
     }
   }
 
@@ -78,12 +101,14 @@ struct Shard: ParsableCommand {
     let began = ContinuousClock.now
     let tokenizer = try Tokenizer(modelFolder: model)
     let length = maxLength ?? (task == .questionAnswering ? 384 : 128)
-    // A token of each text at least.
+    // Where windows and segments are cut, each text has a token at least.
     let isPair = pairColumn != nil || task == .questionAnswering || task == .pretraining
-    let least = tokenizer.numSpecialTokens(isPair: isPair) + (task == .multiLabel ? 0 : 2)
+    let least =
+      tokenizer.numSpecialTokens(isPair: isPair)
+      + ([.questionAnswering, .pretraining].contains(task) ? 2 : 0)
     guard length >= least else {
       throw ValidationError(
-        "--max-length \(length) has no place for the \(least) special tokens of a row")
+        "--max-length \(length): a row has at least \(least) tokens, special ones included")
     }
     let source = try rows(tokenizer, maxLength: length)
     let count = try source.countRows()
@@ -99,7 +124,7 @@ struct Shard: ParsableCommand {
   }
 
   private func rows(_ tokenizer: Tokenizer, maxLength: Int) throws -> any ShardRows {
-    let names = labels?.split(separator: ",").map(String.init)
+    let names = try labelsFrom.map(labels(of:)) ?? labels?.split(separator: ",").map(String.init)
     switch task {
     case .multiLabel, .multiClass, .regression:
       return TableRows(
@@ -121,6 +146,17 @@ struct Shard: ParsableCommand {
         Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed,
         shortProbability: shortSequenceProbability)
     }
+  }
+
+  /// The labels of shards that are there already.
+  private func labels(of path: String) throws -> [String] {
+    let shards = try ShardFolder(path: path)
+    guard shards.task == task else {
+      throw ShardsError(
+        place: path, expected: "shards for \(task.rawValue)",
+        found: "shards for \(shards.task.rawValue)", remedy: "name others with --labels-from")
+    }
+    return shards.labelNames
   }
 
   private func write(_ source: any ShardRows, _ writer: ShardWriter) throws -> ShardManifest {

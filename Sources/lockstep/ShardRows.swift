@@ -65,55 +65,41 @@ final class TaggedRows: ShardRows {
   }
 
   func countRows() throws -> Int {
-    var (count, tags) = (0, Set<String>())
-    cutWords = 0
-    try reader.forEachSentence { sentence in
-      count += 1
-      tags.formUnion(sentence.tags)
-      cutWords += sentence.words.count - aligned(sentence).words.count { $0 != nil }
-    }
-    if labelNames.isEmpty {
-      labelNames = tags.sorted { ($0 != "O" ? 1 : 0, $0) < ($1 != "O" ? 1 : 0, $1) }
-    }
+    if labelNames.isEmpty { labelNames = try reader.tags() }
+    var count = 0
+    try forEachRow { _ in count += 1 }
     return count
   }
 
   func forEachRow(_ body: (ShardRow) throws -> Void) throws {
     let indices = Dictionary(zip(labelNames, Int32(0)...), uniquingKeysWith: { first, _ in first })
     var number = 0
+    cutWords = 0
     try reader.forEachSentence { sentence in
-      let (encoding, words) = aligned(sentence)
-      let tags = try words.map { word in
-        guard let word else { return RowLabels.noTag }
-        guard let tag = indices[sentence.tags[word]] else {
+      let tags = try zip(sentence.tags, sentence.places).map { name, place in
+        guard let tag = indices[name] else {
           throw ShardsError(
-            place: sentence.place, expected: "the tags \(labelNames.joined(separator: ", "))",
-            found: sentence.tags[word], remedy: "correct the tag, or name all with --labels")
+            place: place, expected: "the tags \(labelNames.joined(separator: ", "))",
+            found: name, remedy: "correct the tag, or name all with --labels")
         }
         return tag
       }
+      let (encoding, words) = try tokenizer.encode(words: sentence.words, maxLength: maxLength)
+      // A sentence that is not full was not cut.
+      if encoding.ids.count == maxLength {
+        let last = words.lazy.compactMap(\.self).last ?? -1
+        cutWords += sentence.words.count - 1 - last
+      }
+      var previous: Int?
+      let labels = words.map { word in
+        defer { previous = word ?? previous }
+        guard let word, word != previous else { return RowLabels.noTag }
+        return tags[word]
+      }
       try body(
         ShardRow(
-          encoding: encoding, id: String(number), labels: RowLabels(.tokenClassification, tags)))
+          encoding: encoding, id: String(number), labels: RowLabels(.tokenClassification, labels)))
       number += 1
     }
-  }
-
-  /// The tokens of a sentence, and of those that begin a word which.
-  private func aligned(_ sentence: TaggedSentence) -> (encoding: Encoding, words: [Int?]) {
-    let room = maxLength - tokenizer.numSpecialTokens(isPair: false)
-    var (ids, words): ([Int32], [Int?]) = ([], [])
-    for (index, word) in sentence.words.enumerated() where ids.count < room {
-      let tokens = tokenizer.tokens(of: word)
-      ids += tokens
-      words += tokens.indices.map { $0 == 0 ? index : nil }
-    }
-    let (encoding, start, _) = tokenizer.assemble(Array(ids.prefix(room)))
-    let own = words.prefix(room)
-    let after = encoding.ids.count - start - own.count
-    return (
-      encoding,
-      [Int?](repeating: nil, count: start) + own + [Int?](repeating: nil, count: after)
-    )
   }
 }
