@@ -10,6 +10,14 @@ package struct AnsweredQuestion: Sendable {
   package let answers: [String]
   /// Where the first of them lies in the context's UTF-8.
   package let answerRange: Range<Int>?
+
+  package init(
+    id: String, question: String, context: String, answers: [String] = [],
+    answerRange: Range<Int>? = nil
+  ) {
+    (self.id, self.question, self.context) = (id, question, context)
+    (self.answers, self.answerRange) = (answers, answerRange)
+  }
 }
 
 /// Reads files in SQuAD's form, version 1 or 2: {"data": [{"paragraphs": [{"context", "qas": [..]}]}]}.

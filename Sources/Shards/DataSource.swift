@@ -112,7 +112,7 @@ struct DataSource {
     let found = try ShardFormat.readAttributes(of: file)
     guard (0...1 << 32).contains(found.rows), (0...1 << 48).contains(found.tokens),
       (1...1 << 31).contains(found.description.maxLength),
-      !found.description.labelNames.isEmpty
+      found.description.labelNames.isEmpty != found.description.task.hasLabelNames
     else {
       throw ShardsError(
         place: path, expected: "attributes with sizes and label names",
@@ -136,6 +136,7 @@ struct DataSource {
     let (a, b) = (first.description, source.description)
     try check(
       "the form", first.isPadded ? "padded" : "packed", source.isPadded ? "padded" : "packed")
+    try check("the task", a.task.rawValue, b.task.rawValue)
     try check("labels", quotedList(a.labelNames), quotedList(b.labelNames))
     try check("texts a row", a.hasPairs ? "2" : "1", b.hasPairs ? "2" : "1")
     try check("vocabulary", a.vocabularySHA256, b.vocabularySHA256)

@@ -13,10 +13,14 @@ final class PackedShard: ShardContent {
   private let inputIDs: Dataset
   private let typeIDs: Dataset?
   private let labels: Dataset
+  // Opened when they are asked for first: training does not.
+  private var rowIDs: RowBytes?
+  private var contexts: RowBytes?
+  private var contextRanges: Dataset?
   private let file: File
 
   /// Decoded chunks of a dataset that stay in memory while the file is open: 32 of them.
-  private static let cacheBytes = 1 << 20
+  fileprivate static let cacheBytes = 1 << 20
 
   /// Opens a shard that must have what is expected of it.
   ///
@@ -84,7 +88,11 @@ final class PackedShard: ShardContent {
   }
 
   func rowID(_ row: Int) throws -> String? {
-    let bytes = try bytes(of: row, ShardFormat.rowIDs, ShardFormat.rowIDOffsets)
+    if rowIDs == nil {
+      rowIDs = try RowBytes(
+        ShardFormat.rowIDs, ShardFormat.rowIDOffsets, rows: offsets.count - 1, in: file)
+    }
+    guard let bytes = try rowIDs?.read(row) else { return nil }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw ShardsError(
         place: "\(file.path):/\(ShardFormat.rowIDs)", expected: "UTF-8",
@@ -95,28 +103,18 @@ final class PackedShard: ShardContent {
 
   func answerContext(_ row: Int) throws -> AnswerContext? {
     guard task == .questionAnswering else { return nil }
-    let record = try bytes(of: row, ShardFormat.contexts, ShardFormat.contextOffsets)
-    let ranges = try Dataset(ShardFormat.contextRanges, in: file)
-    let tokens = Int(offsets[offsets.count - 1])
-    try ranges.expect(.integer(bits: 32, signed: true), shape: [tokens, 2])
-    return try AnswerContext(
-      record: record, bounds: ranges.read(Int(offsets[row])..<Int(offsets[row + 1])),
-      "\(file.path):/\(ShardFormat.contexts)")
-  }
-
-  /// The bytes of one row in a dataset of all rows' bytes.
-  private func bytes(of row: Int, _ name: String, _ offsetsName: String) throws -> [UInt8] {
-    let bytes = try Dataset(name, in: file)
-    try bytes.expect(.integer(bits: 8, signed: false), shape: [bytes.shape[0]])
-    let offsets = try Dataset(offsetsName, in: file)
-    try offsets.expect(.integer(bits: 64, signed: true), shape: [self.offsets.count])
-    let ends: [Int64] = try offsets.read(row..<row + 2)
-    guard 0 <= ends[0], ends[0] <= ends[1], ends[1] <= Int64(bytes.shape[0]) else {
-      throw ShardsError(
-        place: offsets.place, expected: "rising offsets within \(bytes.shape[0]) bytes",
-        found: "\(ends[0]) and \(ends[1])", remedy: "write the shards again")
+    if contexts == nil {
+      contexts = try RowBytes(
+        ShardFormat.contexts, ShardFormat.contextOffsets, rows: offsets.count - 1, in: file)
+      let ranges = try Dataset(ShardFormat.contextRanges, in: file, cacheBytes: Self.cacheBytes)
+      try ranges.expect(
+        .integer(bits: 32, signed: true), shape: [Int(offsets[offsets.count - 1]), 2])
+      contextRanges = consume ranges
     }
-    return try bytes.read(Int(ends[0])..<Int(ends[1]))
+    let bounds: [Int32]? = try contextRanges?.read(Int(offsets[row])..<Int(offsets[row + 1]))
+    guard let record = try contexts?.read(row), let bounds else { return nil }
+    return try AnswerContext(
+      record: record, bounds: bounds, "\(file.path):/\(ShardFormat.contexts)")
   }
 
   private static func readOffsets(
@@ -149,6 +147,32 @@ final class PackedShard: ShardContent {
       "vocabulary_sha256", expected.vocabularySHA256, found.description.vocabularySHA256)
     try check("rows", rows, found.rows)
     try check("tokens", tokens, found.tokens)
+  }
+}
+
+/// The bytes of all rows, one row's after the other's.
+private struct RowBytes: ~Copyable {
+  private let bytes: Dataset
+  private let offsets: Dataset
+
+  /// - Throws: Errors that name a dataset of another type or shape.
+  init(_ name: String, _ offsetsName: String, rows: Int, in file: borrowing File) throws {
+    let bytes = try Dataset(name, in: file, cacheBytes: PackedShard.cacheBytes)
+    try bytes.expect(.integer(bits: 8, signed: false), shape: [bytes.shape[0]])
+    let offsets = try Dataset(offsetsName, in: file, cacheBytes: PackedShard.cacheBytes)
+    try offsets.expect(.integer(bits: 64, signed: true), shape: [rows + 1])
+    self.bytes = bytes
+    self.offsets = offsets
+  }
+
+  func read(_ row: Int) throws -> [UInt8] {
+    let ends: [Int64] = try offsets.read(row..<row + 2)
+    guard 0 <= ends[0], ends[0] <= ends[1], ends[1] <= Int64(bytes.shape[0]) else {
+      throw ShardsError(
+        place: offsets.place, expected: "rising offsets within \(bytes.shape[0]) bytes",
+        found: "\(ends[0]) and \(ends[1])", remedy: "write the shards again")
+    }
+    return try bytes.read(Int(ends[0])..<Int(ends[1]))
   }
 }
 

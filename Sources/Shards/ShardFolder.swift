@@ -106,22 +106,27 @@ package final class ShardFolder {
     return try open(shard).rowID(local) ?? String(row)
   }
 
-  /// What question answering has of some rows beside their tokens; nil where the files have none.
+  /// What question answering has of each row beside its tokens, in order: the row, the question's id, and
+  /// the context. Windows of one question have its id and follow each other. Nothing but a row is held.
   ///
-  /// - Throws: `ShardsError` naming the dataset.
-  package func answerContexts(_ rows: Range<Int>) throws -> [(id: String, context: AnswerContext)]?
-  {
-    var found: [(id: String, context: AnswerContext)] = []
-    var opened: (shard: Int, content: any ShardContent)?
-    for row in rows {
-      let (shard, local) = locate(row)
-      if opened?.shard != shard { opened = (shard, try open(shard)) }
-      guard let content = opened?.content, let context = try content.answerContext(local) else {
-        return nil
+  /// - Throws: `ShardsError` naming the dataset, and what `body` throws.
+  /// - Precondition: The task is question answering.
+  package func forEachAnswerContext(
+    _ body: (_ row: Int, _ id: String, _ context: AnswerContext) throws -> Void
+  ) throws {
+    precondition(task == .questionAnswering, "\(task.rawValue) has no contexts")
+    for shard in shardPaths.indices {
+      let content = try open(shard)
+      for row in firstRows[shard]..<firstRows[shard + 1] {
+        let local = row - firstRows[shard]
+        guard let context = try content.answerContext(local) else {
+          throw ShardsError(
+            place: shardPaths[shard], expected: "contexts of answers", found: "none",
+            remedy: "cut the shards with lockstep shard --task question-answering")
+        }
+        try body(row, content.rowID(local) ?? String(row), context)
       }
-      found.append((try content.rowID(local) ?? String(row), context))
     }
-    return found
   }
 
   /// Compares a shard's size and SHA-256 with the manifest. Without one there is nothing to

@@ -17,6 +17,18 @@ package struct AnswerWindow: Sendable {
       "two logits and an offset for each token")
     (self.startLogits, self.endLogits, self.offsets) = (startLogits, endLogits, offsets)
   }
+
+  /// A window out of a batch.
+  ///
+  /// - Parameters:
+  ///   - logits: [T, 2] of the batch's tokens.
+  ///   - tokens: The window's among them.
+  ///   - ranges: [tokens] Where each lies in the context.
+  package init(logits: [Float], tokens: Range<Int>, ranges: [Range<Int>?]) {
+    self.init(
+      startLogits: tokens.map { logits[2 * $0] }, endLogits: tokens.map { logits[2 * $0 + 1] },
+      offsets: ranges)
+  }
 }
 
 /// Answers out of the logits of a context's windows, which may overlap: postprocess_qa_predictions of

@@ -1,3 +1,4 @@
+import Foundation
 import Shards
 
 extension Evaluator {
@@ -26,9 +27,7 @@ extension Evaluator {
         logits: outputs, tags: labels.integers, cumulativeLengths: rows.cumulativeLengths,
         labelNames: data.labelNames)
     case .questionAnswering:
-      let ofRows = SpanMetrics(logits: outputs, rows: rows)
-      guard let contexts = try data.answerContexts(0..<data.rows) else { return ofRows }
-      return answerMetrics(outputs, rows, contexts, loss: ofRows.loss)
+      return try answerMetrics(outputs, rows, of: data)
     case .pretraining:
       let width = 5
       return PretrainingMetrics(
@@ -43,29 +42,56 @@ extension Evaluator {
 
   /// The metrics by texts; windows of one question have its id and follow each other.
   private func answerMetrics(
-    _ logits: [Float], _ rows: RowBatch, _ contexts: [(id: String, context: AnswerContext)],
-    loss: Double
-  ) -> AnswerMetrics {
-    let allowsNoAnswer = contexts.contains { $0.context.answers.isEmpty }
-    let decoder = AnswerDecoder(allowsNoAnswer: allowsNoAnswer)
+    _ logits: [Float], _ rows: RowBatch, of data: ShardFolder
+  ) throws -> AnswerMetrics {
     var questions: [AnswerMetrics.Question] = []
     var windows: [AnswerWindow] = []
-    for (s, (id, context)) in contexts.enumerated() {
-      let tokens = Int(rows.cumulativeLengths[s])..<Int(rows.cumulativeLengths[s + 1])
-      windows.append(
-        AnswerWindow(
-          startLogits: tokens.map { logits[2 * $0] }, endLogits: tokens.map { logits[2 * $0 + 1] },
-          offsets: context.ranges))
-      guard s + 1 == contexts.count || contexts[s + 1].id != id else { continue }
-      let decoded = decoder.decode(windows)
+    var current: (id: String, context: AnswerContext)?
+    func end() {
+      guard let context = current?.context else { return }
+      let decoded = AnswerDecoder(allowsNoAnswer: true).decode(windows)
       questions.append(
         AnswerMetrics.Question(
           gold: context.answers,
           bestText: answerText(decoded.bestAnswer?.range, in: context.context),
           nullDifference: decoded.nullDifference))
-      windows.removeAll()
+      windows.removeAll(keepingCapacity: true)
     }
+    try data.forEachAnswerContext { row, id, context in
+      if current?.id != id { end() }
+      current = (id, context)
+      windows.append(
+        AnswerWindow(
+          logits: logits,
+          tokens: Int(rows.cumulativeLengths[row])..<Int(rows.cumulativeLengths[row + 1]),
+          ranges: context.ranges))
+    }
+    end()
+    let loss = spanLoss(logits, rows)
+    guard !questions.contains(where: \.gold.isEmpty) else {
+      return AnswerMetrics(questions: questions, loss: loss, rules: .squad2)
+    }
+    // Every question has an answer, so that one is given.
     return AnswerMetrics(
-      questions: questions, loss: loss, rules: allowsNoAnswer ? .squad2 : .squad1)
+      questions: questions.map {
+        AnswerMetrics.Question(gold: $0.gold, bestText: $0.bestText, nullDifference: nil)
+      }, loss: loss, rules: .squad1)
   }
+}
+
+/// Mean cross-entropy of both ends of the rows' answers.
+///
+/// - Parameter logits: [T, 2] of the rows' tokens.
+private func spanLoss(_ logits: [Float], _ rows: RowBatch) -> Double {
+  var sum = 0.0
+  for s in rows.rows.indices {
+    let tokens = Int(rows.cumulativeLengths[s])..<Int(rows.cumulativeLengths[s + 1])
+    for side in 0..<2 {
+      let z = tokens.map { Double(logits[2 * $0 + side]) }
+      let largest = z.max() ?? 0
+      let target = Int(rows.labels.integers[2 * s + side])
+      sum += log(z.reduce(0) { $0 + exp($1 - largest) }) + largest - z[target]
+    }
+  }
+  return sum / Double(2 * max(1, rows.rows.count))
 }
