@@ -95,7 +95,7 @@ struct DataSource {
     }
     let shard = try PaddedShard(path: path)
     let description = ShardDescription(
-      labelNames: shard.labelNames, maxLength: shard.width, vocabularySHA256: "",
+      task: shard.task, labelNames: shard.labelNames, maxLength: shard.width, vocabularySHA256: "",
       hasPairs: shard.hasPairs)
     self.init(
       paths: [path], description: description, rows: [shard.offsets.count - 1],

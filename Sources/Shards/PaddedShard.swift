@@ -1,12 +1,17 @@
 import HDF5
+import Manifests
 
 /// A shard in the usual padded form, as scripts write it with h5py.
 ///
 /// input_ids [rows, n] and attention_mask [rows, n] of any integer type, token_type_ids [rows, n]
-/// where there are pairs, labels [rows, L] of any number type; label names from the attribute
-/// label_names where there is one. Tokens whose mask is 0 are left out on reading.
+/// where there are pairs. The attribute task says what labels are, multi-label without one:
+/// [rows, L] of any number type (multi-label), [rows] of integers (multi-class), [rows] of numbers
+/// (regression), or [rows, n] of integers (token-classification), -100 for tokens without a tag. Label
+/// names from the attribute label_names where there is one. Tokens whose mask is 0 are left out on
+/// reading, and their tags with them.
 final class PaddedShard: ShardContent {
   let offsets: [Int64]
+  let task: ShardTask
   let labelNames: [String]
   let hasPairs: Bool
   /// n
@@ -37,27 +42,9 @@ final class PaddedShard: ShardContent {
       ? try Dataset(ShardFormat.tokenTypeIDs, in: file, cacheBytes: Self.cacheBytes) : nil
     try typeIDs?.expectTable(of: "integers", { $0.isInteger }, like: inputIDs)
     let labels = try Dataset(ShardFormat.labels, in: file, cacheBytes: Self.cacheBytes)
-    try labels.expectTable(of: "numbers", { $0.isNumber })
-    let rows = inputIDs.shape[0]
-    guard labels.shape[0] == rows, labels.shape[1] > 0 else {
-      throw ShardsError(
-        place: labels.place, expected: "[\(rows), labels]", found: "\(labels.shape)",
-        remedy: "write a row of labels for each row of input_ids")
-    }
-    // Names are made up for as many columns as a compressed file of a few kilobytes can declare.
-    guard labels.shape[1] <= Self.maximumLabels else {
-      throw ShardsError(
-        place: labels.place, expected: "at most \(Self.maximumLabels) labels",
-        found: "\(labels.shape[1])", remedy: "write the rows along the first axis")
-    }
-    labelNames =
-      try file.stringsAttribute("label_names")
-      ?? (0..<labels.shape[1]).map { "LABEL_\($0)" }
-    guard labelNames.count == labels.shape[1] else {
-      throw ShardsError(
-        place: "\(path) attribute label_names", expected: "\(labels.shape[1]) names",
-        found: "\(labelNames.count)", remedy: "write a name for each column of labels")
-    }
+    task = try Self.task(of: file)
+    let expected = try Self.checkShape(of: labels, task, rows: inputIDs.shape[0], inputIDs.shape[1])
+    labelNames = try Self.labelNames(of: file, labels, task, columns: expected)
     width = inputIDs.shape[1]
     self.offsets = try offsets ?? Self.offsets(of: mask)
     self.hasPairs = hasPairs
@@ -70,11 +57,13 @@ final class PaddedShard: ShardContent {
 
   var decodedBytes: Int {
     let tokens = Int(offsets[offsets.count - 1])
-    return tokens * (hasPairs ? 5 : 4) + (offsets.count - 1) * (4 * labelNames.count + 4)
+    let labelBytes = 4 * task.labelShape(labelCount: labelNames.count).reduce(1, *)
+    return tokens * (hasPairs ? 5 : 4) + (task.labelsTokens ? 4 * tokens : 0)
+      + (offsets.count - 1) * ((task.labelsTokens ? 0 : labelBytes) + 4)
   }
 
   func read(_ rows: Range<Int>) throws -> RowBatch {
-    var batch = RowBatch(.multiLabel, hasPairs: hasPairs)
+    var batch = RowBatch(task, hasPairs: hasPairs)
     let blockRows = max(1, Self.blockElements / max(1, width))
     for start in stride(from: rows.lowerBound, to: rows.upperBound, by: blockRows) {
       try readBlock(start..<min(start + blockRows, rows.upperBound), into: &batch)
@@ -95,15 +84,101 @@ final class PaddedShard: ShardContent {
       batch.cumulativeLengths.append(
         try checkedTokenCount(batch.inputIDs.count, inputIDs.place))
     }
-    let values: [Float] = try labels.read(rows)
-    let block = RowLabels(.multiLabel, values)
+    let block = try readLabels(rows, mask)
     try block.check(labelCount: labelNames.count, lengths: [], labels.place)
     batch.labels.append(block)
+  }
+
+  private func readLabels(_ rows: Range<Int>, _ mask: [UInt8]) throws -> RowLabels {
+    if task.hasFloatLabels { return RowLabels(task, try labels.read(rows) as [Float]) }
+    let values: [Int64] = try labels.read(rows)
+    let kept = task.labelsTokens ? zip(values, mask).filter { $1 == 1 }.map(\.0) : values
+    // What does not fit is no label either, and is named as it is.
+    return RowLabels(
+      task,
+      try kept.map { value in
+        guard let label = Int32(exactly: value) else {
+          throw ShardsError(
+            place: labels.place, expected: "labels from 0 to \(labelNames.count - 1)",
+            found: "\(value)", remedy: "write the file again")
+        }
+        return label
+      })
   }
 
   func rowID(_ row: Int) throws -> String? { nil }
 
   func answerContext(_ row: Int) throws -> AnswerContext? { nil }
+
+  private static func task(of file: borrowing File) throws -> ShardTask {
+    guard let name = try file.stringAttribute("task") else { return .multiLabel }
+    let known: [ShardTask] = [.multiLabel, .multiClass, .regression, .tokenClassification]
+    guard let task = ShardTask(rawValue: name), known.contains(task) else {
+      throw ShardsError(
+        place: "\(file.path) attribute task",
+        expected: "one of \(known.map(\.rawValue).joined(separator: ", "))", found: quoted(name),
+        remedy: "cut such data with lockstep shard")
+    }
+    return task
+  }
+
+  /// - Returns: The labels of a table with a column for each; nil where values are numbered labels.
+  private static func checkShape(
+    of labels: borrowing Dataset, _ task: ShardTask, rows: Int, _ width: Int
+  ) throws -> Int? {
+    let shape = labels.shape
+    let isNumber = task.hasFloatLabels ? labels.datatype.isNumber : labels.datatype.isInteger
+    let isRight =
+      switch task {
+      case .multiLabel: shape.count == 2 && shape[0] == rows && shape[1] > 0
+      case .tokenClassification: shape == [rows, width]
+      default: shape == [rows]
+      }
+    guard isNumber, isRight else {
+      let axis = task == .multiLabel ? ", labels" : task == .tokenClassification ? ", \(width)" : ""
+      throw ShardsError(
+        place: labels.place,
+        expected: "\(task.hasFloatLabels ? "numbers" : "integers") [\(rows)\(axis)]",
+        found: "\(labels.datatype) \(shape)",
+        remedy: "write the labels of \(task.rawValue) for each row of input_ids")
+    }
+    guard task == .multiLabel else { return task == .regression ? 1 : nil }
+    // Names are made up for as many columns as a compressed file of a few kilobytes can declare.
+    guard shape[1] <= maximumLabels else {
+      throw ShardsError(
+        place: labels.place, expected: "at most \(maximumLabels) labels",
+        found: "\(shape[1])", remedy: "write the rows along the first axis")
+    }
+    return shape[1]
+  }
+
+  /// Names from the file, else made up for as many labels as there are.
+  private static func labelNames(
+    of file: borrowing File, _ labels: borrowing Dataset, _ task: ShardTask, columns: Int?
+  ) throws -> [String] {
+    if let names = try file.stringsAttribute("label_names") {
+      guard columns == nil || names.count == columns, !names.isEmpty else {
+        throw ShardsError(
+          place: "\(file.path) attribute label_names", expected: "\(columns ?? 1) names",
+          found: "\(names.count)", remedy: "write a name for each label")
+      }
+      return names
+    }
+    if let columns { return (0..<columns).map { "LABEL_\($0)" } }
+    // The largest label says how many there are.
+    var largest: Int64 = 0
+    let blockRows = max(1, blockElements / max(1, labels.shape.dropFirst().reduce(1, *)))
+    for start in stride(from: 0, to: labels.shape[0], by: blockRows) {
+      let values: [Int64] = try labels.read(start..<min(start + blockRows, labels.shape[0]))
+      largest = max(largest, values.max() ?? 0)
+    }
+    guard largest < ShardFormat.mostLabels else {
+      throw ShardsError(
+        place: labels.place, expected: "labels below \(ShardFormat.mostLabels)",
+        found: "\(largest)", remedy: "write the attribute label_names, or another task")
+    }
+    return (0...largest).map { "LABEL_\($0)" }
+  }
 
   private func checkedType(_ type: Int64) throws -> UInt8 {
     guard let type = UInt8(exactly: type) else {

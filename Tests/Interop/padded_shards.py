@@ -24,3 +24,16 @@ for part, rows in enumerate([range(0, 600), range(600, 1000)]):
         file.create_dataset("attention_mask", data=mask, compression="gzip", fletcher32=True)
         file.create_dataset("labels", data=labels)
         file.attrs["label_names"] = numpy.array(["odd", "third"], dtype="S")
+
+# A file of each other task, in folders by their names: three rows of two tokens and padding.
+for task, labels in {
+    "multi-class": numpy.array([2, 0, 1], dtype="int64"),
+    "regression": numpy.array([0.5, -1.25, 3], dtype="float64"),
+    "token-classification": numpy.array([[0, 1, -100], [1, -100, -100], [-100, 0, 1]], dtype="int8"),
+}.items():
+    (folder / task).mkdir()
+    with h5py.File(folder / task / "rows.h5", "w") as file:
+        file["input_ids"] = numpy.array([[5, 6, 0], [7, 8, 0], [0, 9, 10]], dtype="int32")
+        file["attention_mask"] = numpy.array([[1, 1, 0], [1, 1, 0], [0, 1, 1]], dtype="uint8")
+        file["labels"] = labels
+        file.attrs["task"] = task

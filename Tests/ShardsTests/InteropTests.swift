@@ -55,4 +55,23 @@ struct InteropTests {
       #expect(batch.labels.floats == [Float(row % 2), row % 3 == 0 ? 1 : 0])
     }
   }
+
+  @Test("Padded shards of h5py may have classes, values or tags, by their attribute task")
+  func readsOtherTasks() throws {
+    _ = try run(try #require(python), ["\(scripts)/padded_shards.py", folder.path])
+    func read(_ task: ShardTask) throws -> (names: [String], batch: RowBatch) {
+      let shards = try ShardFolder(path: folder(task.rawValue))
+      #expect(shards.task == task)
+      return (shards.labelNames, try shards.read([2, 0, 1]))
+    }
+    let classes = try read(.multiClass)
+    #expect(classes.names == ["LABEL_0", "LABEL_1", "LABEL_2"])
+    #expect(classes.batch.labels == RowLabels(.multiClass, [Int32(1), 2, 0]))
+    #expect(classes.batch.inputIDs == [9, 10, 5, 6, 7, 8])
+    let values = try read(.regression)
+    #expect(values.batch.labels == RowLabels(.regression, [Float(3), 0.5, -1.25]))
+    let tags = try read(.tokenClassification)
+    #expect(tags.names == ["LABEL_0", "LABEL_1"])
+    #expect(tags.batch.labels == RowLabels(.tokenClassification, [Int32(0), 1, 0, 1, 1, -100]))
+  }
 }
