@@ -51,7 +51,9 @@ extension Tokenizer {
     return settings.splitsChinese && CharacterClasses.isChinese(scalar) ? .alone : .none
   }
 
-  private func locatedTokens(ofPiece piece: Range<Int>, of text: ArraySlice<UInt8>) -> [LocatedToken] {
+  private func locatedTokens(
+    ofPiece piece: Range<Int>, of text: ArraySlice<UInt8>
+  ) -> [LocatedToken] {
     let bytes = Array(text)
     let ids = tokens(of: String(decoding: bytes, as: UTF8.self))
     let prefix = definition.continuationPrefix.utf8
@@ -61,7 +63,8 @@ extension Tokenizer {
       let letters =
         index > 0 && whole.starts(with: prefix) ? whole[prefix.count...] : whole[...]
       let end = position + letters.count
-      guard end <= bytes.count, zip(letters, bytes[position..<end]).allSatisfy(isSameLetter) else {
+      guard end <= bytes.count, zip(letters, bytes[position..<end]).allSatisfy(isSameLetter)
+      else {
         return ids.map { LocatedToken(id: $0, range: piece) }
       }
       let base = piece.lowerBound

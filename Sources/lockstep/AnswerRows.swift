@@ -27,7 +27,7 @@ final class AnswerRows: ShardRows {
     if otherIDs > 0 {
       notes.append("\(otherIDs) contexts have other ids in pieces than as a whole text")
     }
-    if lostAnswers > 0 { notes.append("\(lostAnswers) answers have no token, and are labelled 0, 0") }
+    if lostAnswers > 0 { notes.append("\(lostAnswers) answers have no token: labelled 0, 0") }
     return notes.isEmpty ? nil : notes.joined(separator: "; ")
   }
 

@@ -31,7 +31,7 @@ struct SegmentRows: ShardRows {
       throw ShardsError(
         place: texts.names, expected: "at least two documents with words",
         found: "\(documents.count)",
-        remedy: "put a blank line between documents, and check that the tokenizer knows their language")
+        remedy: "put blank lines between documents; check that the tokenizer knows their language")
     }
     self.documents = documents
     self.tokenizer = tokenizer
@@ -108,8 +108,9 @@ struct SegmentRows: ShardRows {
     let document = documents.sentences(of: other < index ? other : other + 1)
     let first = Int.random(in: document, using: &random)
     var end = first
-    repeat { end += 1 } while end < document.upperBound
-      && documents.tokens(of: first..<end).count < count
+    repeat {
+      end += 1
+    } while end < document.upperBound && documents.tokens(of: first..<end).count < count
     return documents.tokens(of: first..<end)
   }
 
