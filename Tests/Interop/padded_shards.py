@@ -36,4 +36,4 @@ for task, labels in {
         file["input_ids"] = numpy.array([[5, 6, 0], [7, 8, 0], [0, 9, 10]], dtype="int32")
         file["attention_mask"] = numpy.array([[1, 1, 0], [1, 1, 0], [0, 1, 1]], dtype="uint8")
         file["labels"] = labels
-        file.attrs["task"] = task
+        file.attrs["task"] = numpy.bytes_(task)

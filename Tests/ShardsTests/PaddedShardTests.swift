@@ -68,7 +68,7 @@ import Testing
     #expect(
       try found("5.h5", names: ["a", "b"])
         == "5.h5 attribute label_names: expected 1 names, found 2; "
-        + "write a name for each column of labels")
+        + "write a name for each label")
     #expect(
       try found("6.h5", mask: [1, 1, 1, 1])
         == "6.h5:/attention_mask: expected the shape [1, 2] of input_ids, found [2, 2]; "
