@@ -42,7 +42,12 @@ struct Predict: ParsableCommand {
       throw ValidationError(
         "--max-length \(maxLength): the model has \(classifier.maxTokens) positions")
     }
-    var output = PredictionOutput(format: format, threshold: threshold)
+    guard [.multiLabel, .multiClass, .regression].contains(classifier.task) else {
+      throw ValidationError(
+        "\(model) is for \(classifier.task.rawValue): predict takes multi-label, multi-class and "
+          + "regression; use evaluate with shards")
+    }
+    var output = PredictionOutput(format: format, task: classifier.task, threshold: threshold)
     var pending: [String] = []
     func flush() throws {
       guard !pending.isEmpty else { return }
@@ -96,21 +101,21 @@ private struct PredictionOutput {
   }
 
   let format: Predict.Format
+  let task: Task
   let threshold: Double
   private var count = 0
 
-  init(format: Predict.Format, threshold: Double) {
+  init(format: Predict.Format, task: Task, threshold: Double) {
     self.format = format
+    self.task = task
     self.threshold = threshold
   }
 
   /// - Parameter logits: [texts, names], row-major.
   mutating func write(_ texts: [String], logits: [Float], names: [String]) throws {
     for (index, text) in texts.enumerated() {
-      let scores = names.indices.map {
-        probability(ofLogit: Double(logits[index * names.count + $0]))
-      }
-      let chosen = names.indices.filter { scores[$0] >= threshold }
+      let row = logits[index * names.count..<(index + 1) * names.count].map(Double.init)
+      let (scores, chosen) = answer(row)
       if format == .text {
         let labels = chosen.map { printable(names[$0]) + String(format: " %.2f", scores[$0]) }
         print((labels.isEmpty ? "none" : labels.joined(separator: ", ")) + "\t" + text)
@@ -124,6 +129,22 @@ private struct PredictionOutput {
       count += 1
     }
     fflush(nil)  // A reader of the pipe sees each batch at once.
+  }
+
+  /// The score of each label, and the labels that are given: in multi-label those whose probability
+  /// reaches the threshold, in multi-class the likeliest; in regression the number itself.
+  private func answer(_ logits: [Double]) -> (scores: [Double], chosen: [Int]) {
+    switch task {
+    case .multiClass:
+      let largest = logits.max() ?? 0
+      let powers = logits.map { exp($0 - largest) }
+      let sum = powers.reduce(0, +)
+      return (powers.map { $0 / sum }, [logits.firstIndex(of: largest) ?? 0])
+    case .regression: return (logits, Array(logits.indices))
+    case .multiLabel, .tokenClassification, .questionAnswering, .pretraining:
+      let scores = logits.map(probability(ofLogit:))
+      return (scores, scores.indices.filter { scores[$0] >= threshold })
+    }
   }
 
   func finish() {

@@ -28,7 +28,7 @@ import Testing
     arguments: [
       ("multi-class", "topics-dev.tsv", 96), ("regression", "scores-dev.tsv", 96),
       ("token-classification", "names-dev.conll", 48),
-      ("question-answering", "questions-dev.json", 60), ("pretraining", "documents-dev.txt", 0),
+      ("question-answering", "questions-dev.json", 36), ("pretraining", "documents-dev.txt", 0),
     ])
   func samples(task: String, file: String, rows: Int) throws {
     let result = try shard([Self.sample + "/" + file], task)
