@@ -1,3 +1,5 @@
+import Kernels
+
 /// What a model is fine-tuned for: which head it has, and which loss.
 ///
 /// Raw values are those of `--task` and of the shards' attribute `task`.
@@ -59,7 +61,7 @@ package enum Targets: Sendable, Equatable {
   case pretraining(MaskedWords, nextSentence: [Int32])
 
   /// The tag of a token without one: PyTorch's ignore_index.
-  package static let noTag: Int32 = -100
+  package static let noTag = CrossEntropy.ignoreIndex
 }
 
 /// The words that a batch hides from a model in pre-training.
@@ -92,7 +94,8 @@ extension Targets {
   /// Of a batch that is the whole world's.
   package func counts(rows: Int) -> LossCounts {
     switch self {
-    case .tags(let tags): LossCounts(rows: rows, tokens: tags.count { $0 != Self.noTag })
+    case .tags(let tags):
+      LossCounts(rows: rows, tokens: CrossEntropy.labelledCount(tags, rows: tags.count))
     case .pretraining(let masked, _): LossCounts(rows: rows, tokens: masked.tokens.count)
     case .multiLabel, .classes, .values, .spans: LossCounts(rows: rows)
     }

@@ -1,4 +1,4 @@
-import Foundation
+import Kernels
 
 /// The metrics of token classification: entities found, as seqeval's default mode counts them, and tags
 /// right.
@@ -68,20 +68,18 @@ package struct EntityMetrics: TaskMetrics {
   ) {
     let width = labelNames.count
     var (truth, predictions): ([[String]], [[String]]) = ([], [])
-    var sum = 0.0
     for (start, end) in zip(cumulativeLengths, cumulativeLengths.dropFirst()) {
       var row: (truth: [String], predictions: [String]) = ([], [])
       for token in Int(start)..<Int(end) where tags[token] >= 0 {
-        let z = logits[token * width..<(token + 1) * width].map(Double.init)
-        let largest = z.max() ?? 0
-        sum += log(z.reduce(0) { $0 + exp($1 - largest) }) + largest - z[Int(tags[token])]
         row.truth.append(labelNames[Int(tags[token])])
-        row.predictions.append(labelNames[z.firstIndex(of: largest) ?? 0])
+        row.predictions.append(labelNames[likeliest(logits, row: token, columns: width)])
       }
       truth.append(row.truth)
       predictions.append(row.predictions)
     }
-    let count = truth.reduce(0) { $0 + $1.count }
+    let sum = CrossEntropy.forwardBackward(
+      nil, logits, tags, rows: tags.count, classes: width, scale: 0)
+    let count = CrossEntropy.labelledCount(tags, rows: tags.count)
     self.init(truth: truth, predictions: predictions, loss: sum / Double(max(1, count)))
   }
 }

@@ -1,4 +1,4 @@
-import Foundation
+import Kernels
 import Shards
 
 extension Evaluator {
@@ -32,9 +32,9 @@ extension Evaluator {
       let width = 5
       return PretrainingMetrics(
         rows: stride(from: 0, to: outputs.count, by: width).map { start in
-          let row = outputs[start..<start + width].map(Double.init)
+          let row = Array(outputs[start..<start + width])
           return PretrainingMetrics.Row(
-            maskedLoss: row[0], rightWords: Int(row[1]), hiddenWords: Int(row[2]),
+            maskedLoss: Double(row[0]), rightWords: Int(row[1]), hiddenWords: Int(row[2]),
             nextSentence: [row[3], row[4]])
         }, nextSentence: labels.integers)
     }
@@ -83,15 +83,8 @@ extension Evaluator {
 ///
 /// - Parameter logits: [T, 2] of the rows' tokens.
 private func spanLoss(_ logits: [Float], _ rows: RowBatch) -> Double {
-  var sum = 0.0
-  for s in rows.rows.indices {
-    let tokens = Int(rows.cumulativeLengths[s])..<Int(rows.cumulativeLengths[s + 1])
-    for side in 0..<2 {
-      let z = tokens.map { Double(logits[2 * $0 + side]) }
-      let largest = z.max() ?? 0
-      let target = Int(rows.labels.integers[2 * s + side])
-      sum += log(z.reduce(0) { $0 + exp($1 - largest) }) + largest - z[target]
-    }
-  }
-  return sum / Double(2 * max(1, rows.rows.count))
+  let count = rows.rows.count
+  return SpanLoss.forwardBackward(
+    nil, logits, rows.labels.integers, cumulativeLengths: rows.cumulativeLengths,
+    sequences: count, scale: 0) / Double(2 * max(1, count))
 }

@@ -1,4 +1,4 @@
-import Foundation
+import Kernels
 
 /// The metrics of a classification with one label a row, as scikit-learn defines them.
 package struct MultiClassMetrics: TaskMetrics {
@@ -28,15 +28,11 @@ package struct MultiClassMetrics: TaskMetrics {
   /// - Precondition: At least one row.
   package init(logits: [Float], labels: [Int32], labelCount: Int) {
     precondition(!labels.isEmpty && logits.count == labels.count * labelCount, "a label a row")
-    var sum = 0.0
-    var predicted: [Int] = []
-    for (row, label) in labels.enumerated() {
-      let z = logits[row * labelCount..<(row + 1) * labelCount].map(Double.init)
-      let largest = z.max() ?? 0
-      sum += log(z.reduce(0) { $0 + exp($1 - largest) }) + largest - z[Int(label)]
-      predicted.append(z.firstIndex(of: largest) ?? 0)
-    }
-    loss = sum / Double(labels.count)
+    loss =
+      CrossEntropy.forwardBackward(
+        nil, logits, labels, rows: labels.count, classes: labelCount, scale: 0)
+      / Double(labels.count)
+    let predicted = labels.indices.map { likeliest(logits, row: $0, columns: labelCount) }
     let right = zip(predicted, labels).count { $0 == Int($1) }
     accuracy = Double(right) / Double(labels.count)
     let perLabel = LabelScores(
@@ -63,6 +59,14 @@ package struct MultiClassMetrics: TaskMetrics {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(perLabel, forKey: .perLabel)
   }
+}
+
+/// The column of a row's largest logit, the first of several.
+///
+/// - Parameter logits: [rows, columns], row-major.
+func likeliest(_ logits: [Float], row: Int, columns: Int) -> Int {
+  let z = logits[row * columns..<(row + 1) * columns]
+  return (z.max().flatMap(z.firstIndex) ?? z.startIndex) - z.startIndex
 }
 
 /// The correlation of two classifications (Gorodkin 2004), from counts alone.

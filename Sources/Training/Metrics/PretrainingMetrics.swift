@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 
 /// The metrics of pre-training, on masks that do not change between evaluations.
 package struct PretrainingMetrics: TaskMetrics {
@@ -26,7 +27,7 @@ package struct PretrainingMetrics: TaskMetrics {
     var rightWords: Int
     var hiddenWords: Int
     /// [2] Logits of "follows" and "random".
-    var nextSentence: [Double]
+    var nextSentence: [Float]
   }
 
   /// - Precondition: At least one row, as many as `follows`.
@@ -35,14 +36,13 @@ package struct PretrainingMetrics: TaskMetrics {
     let words = Double(max(1, rows.reduce(0) { $0 + $1.hiddenWords }))
     maskedLoss = rows.reduce(0) { $0 + $1.maskedLoss } / words
     maskedAccuracy = Double(rows.reduce(0) { $0 + $1.rightWords }) / words
-    var (sum, right) = (0.0, 0)
-    for (row, label) in zip(rows, nextSentence) {
-      let z = row.nextSentence
-      let largest = max(z[0], z[1])
-      sum += log(exp(z[0] - largest) + exp(z[1] - largest)) + largest - z[Int(label)]
-      right += (z[1] > z[0] ? 1 : 0) == Int(label) ? 1 : 0
+    let logits = rows.flatMap(\.nextSentence)
+    nextSentenceLoss =
+      CrossEntropy.forwardBackward(
+        nil, logits, nextSentence, rows: rows.count, classes: 2, scale: 0) / Double(rows.count)
+    let right = nextSentence.enumerated().count {
+      likeliest(logits, row: $0.offset, columns: 2) == Int($0.element)
     }
-    nextSentenceLoss = sum / Double(rows.count)
     nextSentenceAccuracy = Double(right) / Double(rows.count)
   }
 }
