@@ -11,11 +11,11 @@ struct CanineEncoder: TextEncoder {
   let canine: CanineSettings
   let embeddings: HashEmbeddingParameters
   let initial: LayerParameters
-  let downsampling: DownsamplingParameters
+  let downsampling: ConvolutionParameters
   let layers: [LayerParameters]
   /// Nothing that a head on a row's first state reads depends on the way back: its tensors then stay as
   /// they were read.
-  let projection: CharacterProjectionParameters
+  let projection: ConvolutionParameters
   let final: LayerParameters
   private let isOfTokens: Bool
 
@@ -36,16 +36,18 @@ struct CanineEncoder: TextEncoder {
       prefix: prefix + "char_embeddings.", model, canine, &layout)
     // What makes molecules counts as their embeddings: it is frozen with them.
     initial = layer("initial_char_encoder", 0, &layout)
-    downsampling = DownsamplingParameters(
-      prefix: prefix + "chars_to_molecules.", model, canine, &layout)
+    downsampling = ConvolutionParameters(
+      prefix: prefix + "chars_to_molecules.", model, inputs: model.hiddenSize,
+      kernel: canine.downsamplingRate, &layout)
     layers = (0..<model.layerCount).map {
       layout.place = .layer($0)
       return layer("encoder", $0, &layout)
     }
     layout.place = .layer(isOfTokens ? model.layerCount : model.layerCount - 1)
     layout.isUsed = isOfTokens
-    projection = CharacterProjectionParameters(
-      prefix: prefix + "projection.", model, canine, &layout)
+    projection = ConvolutionParameters(
+      prefix: prefix + "projection.", model, inputs: 2 * model.hiddenSize,
+      kernel: canine.upsamplingKernel, &layout)
     final = layer("final_char_encoder", 0, &layout)
     if isOfTokens {
       // Hugging Face's models of tokens have a pooler too, which nothing reads.

@@ -9,6 +9,10 @@ package final class EncoderModel {
   package let layout: ParameterLayout
   let encoder: any TextEncoder
   let head: any Head
+  /// Dense parameters whose gradient is always zero.
+  private let untrained: [Parameter]
+  /// Where the head's tensors begin.
+  private let headOffset: Int
 
   package init(_ configuration: ModelConfiguration) {
     self.configuration = configuration
@@ -22,6 +26,8 @@ package final class EncoderModel {
       case .pretraining: PretrainingHead(configuration, &layout)
       }
     self.layout = layout
+    untrained = layout.parameters.filter { !$0.isTrained && layout.dense.contains($0.offset) }
+    headOffset = layout.parameters.first { $0.place == .head }?.offset ?? layout.count
   }
 
   /// Whether a batch may have several parts: not where a table has gradients of two kinds, each of which
@@ -90,18 +96,14 @@ package final class EncoderModel {
       Reduction.zero(gradients, count: layout.dense.count, pool)
       return Floats(activations.encoder.outputGradient)
     }
-    for parameter in layout.parameters
-    where !parameter.isTrained && layout.dense.contains(parameter.offset) {
-      let start = parameter.offset - layout.dense.lowerBound
-      Reduction.zero(gradients + start, count: parameter.count, pool)
-    }
     let first = layout.dense.lowerBound
     let dense = DenseGradients(gradients, layout)
+    for parameter in untrained {
+      Reduction.zero(dense + parameter.offset, count: parameter.count, pool)
+    }
     let pass = Pass(batch, configuration, dropout, pool)
     activations.head.backward(pass, activations.encoder, parameters, dense)
-    if let head = layout.parameters.first(where: { $0.place == .head }) {
-      progress(head.offset - first)
-    }
+    progress(headOffset - first)
     return activations.encoder.backward(pass, parameters, dense) { progress($0 - first) }
   }
 }

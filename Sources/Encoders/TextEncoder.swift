@@ -121,6 +121,21 @@ struct Pass {
       probability: dropout == nil ? 0 : probability)
   }
 
+  /// A table's gradient, overwritten: for each of its rows the sum over the tokens that have it.
+  ///
+  /// - Parameters:
+  ///   - gradient: [T, H]
+  ///   - sorted: Of the table's rows; sorted anew.
+  ///   - row: The row that a token has.
+  func sumRows(
+    _ table: MutableFloats, _ gradient: MutableFloats, _ sorted: RowTokens,
+    row: (_ token: Int) -> Int
+  ) {
+    sorted.sort(count: tokens.count, row)
+    Embedding.sumRows(
+      table, Floats(gradient), sorted, parts: tokens.parts, width: configuration.hiddenSize, pool)
+  }
+
   /// Of a head's dropout layers, from 0.
   func headKey(_ number: Int, _ probability: Float) -> DropoutKey {
     key(3 * configuration.layerCount + 1 + number, probability)

@@ -1,19 +1,19 @@
 import Kernels
 
-/// Offsets of the convolution from characters to molecules, [H, H, R] and [H], and of its LayerNorm.
-struct DownsamplingParameters: Sendable {
+/// Offsets of one of CANINE's convolutions, [H, inputs, K] and [H], and of the LayerNorm after it.
+struct ConvolutionParameters: Sendable {
   let convolution: LinearParameters
   let norm: NormParameters
 
+  /// - Parameter kernel: K, characters that it sees.
   init(
-    prefix: String, _ model: ModelConfiguration, _ canine: CanineSettings,
+    prefix: String, _ model: ModelConfiguration, inputs: Int, kernel: Int,
     _ layout: inout ParameterLayout
   ) {
-    let hidden = model.hiddenSize
     convolution = LinearParameters(
-      convolution: prefix + "conv", inputs: hidden, outputs: hidden,
-      kernel: canine.downsamplingRate, &layout)
-    norm = NormParameters(prefix + "LayerNorm", width: hidden, &layout)
+      convolution: prefix + "conv", inputs: inputs, outputs: model.hiddenSize, kernel: kernel,
+      &layout)
+    norm = NormParameters(prefix + "LayerNorm", width: model.hiddenSize, &layout)
   }
 }
 
@@ -37,7 +37,7 @@ extension LinearParameters {
 ///
 /// T characters, M = T / R molecules, S sequences, H hidden.
 final class Downsampling {
-  private let parameters: DownsamplingParameters
+  private let parameters: ConvolutionParameters
   private let configuration: ModelConfiguration
   private let rate: Int
   /// [H, R, H] each
@@ -56,7 +56,7 @@ final class Downsampling {
 
   private var width: Int { configuration.hiddenSize }
 
-  init(_ parameters: DownsamplingParameters, _ configuration: ModelConfiguration, rate: Int) {
+  init(_ parameters: ConvolutionParameters, _ configuration: ModelConfiguration, rate: Int) {
     self.parameters = parameters
     self.configuration = configuration
     self.rate = rate

@@ -34,10 +34,7 @@ struct EmbeddingParameters: Sendable {
 final class EmbeddingLayer {
   private let parameters: EmbeddingParameters
   private let configuration: ModelConfiguration
-  private var normalized = ArenaCursor.nowhere
-  private var inverseDeviation = ArenaCursor.nowhere
-  /// [T, H] The first layer's input.
-  private(set) var output = ArenaCursor.nowhere
+  private let end: NormDropout
   /// Which tokens of a batch have which position, and which type.
   private let positionTokens: RowTokens
   private let typeTokens: RowTokens
@@ -47,6 +44,7 @@ final class EmbeddingLayer {
   init(_ parameters: EmbeddingParameters, _ configuration: ModelConfiguration) {
     self.parameters = parameters
     self.configuration = configuration
+    end = NormDropout(parameters.norm, configuration, site: 0)
     positionTokens = RowTokens(tableRows: configuration.maxPositions)
     typeTokens = RowTokens(tableRows: configuration.typeVocabularySize)
     tiedWords =
@@ -54,12 +52,10 @@ final class EmbeddingLayer {
       ? TiedWords(parameters.word, configuration.vocabularySize, configuration.hiddenSize) : nil
   }
 
-  func take(_ cursor: inout ArenaCursor, _ capacity: Capacity) {
-    let hidden = capacity.tokens * configuration.hiddenSize
-    normalized = cursor.take(hidden)
-    inverseDeviation = cursor.take(capacity.tokens)
-    output = cursor.take(hidden)
-  }
+  func take(_ cursor: inout ArenaCursor, _ capacity: Capacity) { end.take(&cursor, capacity) }
+
+  /// [T, H] The first layer's input.
+  var output: MutableFloats { end.output }
 
   func forward(_ scratch: Scratch, _ pass: Pass, _ p: Floats) -> Floats {
     let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
@@ -69,14 +65,7 @@ final class EmbeddingLayer {
       type: parameters.type.map { p + $0 }, ids: pass.at.inputIDs,
       positions: pass.at.tokens.positions, typeIDs: pass.at.typeIDs, rows: rows, width: width,
       pass.pool)
-    LayerNorm.forward(
-      output, normalized, inverseDeviation, scratch.a, p + parameters.norm.weight,
-      p + parameters.norm.bias, epsilon: configuration.layerNormEpsilon, rows: rows, width: width,
-      pass.pool)
-    Dropout.apply(
-      output, output, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
-      width: width, pass.pool)
-    return Floats(output)
+    return end.forward(scratch.a, pass, p)
   }
 
   /// Takes the gradient of `output` from scratch A, and leaves that of the embeddings' sum there.
@@ -85,24 +74,15 @@ final class EmbeddingLayer {
   ) -> Floats {
     let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
     let gradient = scratch.a
-    Dropout.apply(
-      gradient, gradient, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
-      width: width, pass.pool)
-    LayerNorm.backward(
-      gradient, g + parameters.norm.weight, g + parameters.norm.bias, gradient, normalized,
-      inverseDeviation, p + parameters.norm.weight, rows: pass.tokens.parts, width: width,
-      pass.pool)
+    end.backward(gradient, pass, p, g)
     if let table = parameters.position {
       let offset = configuration.positionOffset
-      positionTokens.sort(count: rows) { Int(pass.at.tokens.positions[$0]) + offset }
-      Embedding.sumRows(
-        g + table, Floats(gradient), positionTokens, parts: pass.tokens.parts, width: width,
-        pass.pool)
+      pass.sumRows(g + table, gradient, positionTokens) {
+        Int(pass.at.tokens.positions[$0]) + offset
+      }
     }
     if let table = parameters.type {
-      typeTokens.sort(count: rows) { Int(pass.at.typeIDs?[$0] ?? 0) }
-      Embedding.sumRows(
-        g + table, Floats(gradient), typeTokens, parts: pass.tokens.parts, width: width, pass.pool)
+      pass.sumRows(g + table, gradient, typeTokens) { Int(pass.at.typeIDs?[$0] ?? 0) }
     }
     for token in 0..<rows where Int(pass.at.inputIDs[token]) == configuration.paddingID {
       (gradient + token * width).update(repeating: 0, count: width)

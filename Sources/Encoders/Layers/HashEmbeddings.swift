@@ -38,10 +38,7 @@ final class HashEmbeddings {
   private let parameters: HashEmbeddingParameters
   private let configuration: ModelConfiguration
   private let canine: CanineSettings
-  private var normalized = ArenaCursor.nowhere
-  private var inverseDeviation = ArenaCursor.nowhere
-  /// [T, H] The first layer's input.
-  private(set) var output = ArenaCursor.nowhere
+  private let end: NormDropout
   /// Which characters of a batch have which row of the hash and position tables, and which type.
   private let bucketTokens: RowTokens
   private let typeTokens: RowTokens
@@ -52,17 +49,16 @@ final class HashEmbeddings {
   ) {
     self.parameters = parameters
     self.configuration = configuration
+    end = NormDropout(parameters.norm, configuration, site: 0)
     self.canine = canine
     bucketTokens = RowTokens(tableRows: canine.hashBuckets)
     typeTokens = RowTokens(tableRows: configuration.typeVocabularySize)
   }
 
-  func take(_ cursor: inout ArenaCursor, _ capacity: Capacity) {
-    let hidden = capacity.tokens * configuration.hiddenSize
-    normalized = cursor.take(hidden)
-    inverseDeviation = cursor.take(capacity.tokens)
-    output = cursor.take(hidden)
-  }
+  func take(_ cursor: inout ArenaCursor, _ capacity: Capacity) { end.take(&cursor, capacity) }
+
+  /// [T, H] The first layer's input.
+  var output: MutableFloats { end.output }
 
   func forward(_ scratch: Scratch, _ pass: Pass, _ p: Floats) -> Floats {
     let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
@@ -72,39 +68,22 @@ final class HashEmbeddings {
       positions: pass.at.tokens.positions, typeIDs: pass.at.typeIDs,
       functions: canine.hashFunctions, buckets: canine.hashBuckets, rows: rows, width: width,
       pass.pool)
-    LayerNorm.forward(
-      output, normalized, inverseDeviation, scratch.a, p + parameters.norm.weight,
-      p + parameters.norm.bias, epsilon: configuration.layerNormEpsilon, rows: rows, width: width,
-      pass.pool)
-    Dropout.apply(
-      output, output, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
-      width: width, pass.pool)
-    return Floats(output)
+    return end.forward(scratch.a, pass, p)
   }
 
   /// Takes the gradient of `output` from scratch A, and overwrites the tables' gradients.
   func backward(_ scratch: Scratch, _ pass: Pass, _ p: Floats, _ g: DenseGradients) {
-    let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
     let gradient = scratch.a
-    Dropout.apply(
-      gradient, gradient, pass.key(0, configuration.hiddenDropout), pass.tokens.at, rows: rows,
-      width: width, pass.pool)
-    LayerNorm.backward(
-      gradient, g + parameters.norm.weight, g + parameters.norm.bias, gradient, normalized,
-      inverseDeviation, p + parameters.norm.weight, rows: pass.tokens.parts, width: width,
-      pass.pool)
-    bucketTokens.sort(count: rows) { Int(pass.at.tokens.positions[$0]) }
-    Embedding.sumRows(
-      g + parameters.position, Floats(gradient), bucketTokens, parts: pass.tokens.parts,
-      width: width, pass.pool)
+    end.backward(gradient, pass, p, g)
+    pass.sumRows(g + parameters.position, gradient, bucketTokens) {
+      Int(pass.at.tokens.positions[$0])
+    }
     if let table = parameters.type {
-      typeTokens.sort(count: rows) { Int(pass.at.typeIDs?[$0] ?? 0) }
-      Embedding.sumRows(
-        g + table, Floats(gradient), typeTokens, parts: pass.tokens.parts, width: width, pass.pool)
+      pass.sumRows(g + table, gradient, typeTokens) { Int(pass.at.typeIDs?[$0] ?? 0) }
     }
     HashEmbedding.backward(
       g + parameters.tables, Floats(gradient), ids: pass.at.inputIDs, bucketTokens,
       functions: canine.hashFunctions, buckets: canine.hashBuckets, rows: pass.tokens.parts,
-      width: width, pass.pool)
+      width: configuration.hiddenSize, pass.pool)
   }
 }
