@@ -147,6 +147,17 @@ package struct JSONReader {
     return value
   }
 
+  /// Reads `true` or `false`.
+  package mutating func readBoolean() throws -> Bool {
+    skipSpace()
+    let isTrue = position < bytes.count && bytes[position] == UInt8(ascii: "t")
+    guard isTrue || (position < bytes.count && bytes[position] == UInt8(ascii: "f")) else {
+      throw defect("`true` or `false`")
+    }
+    try skipWord(isTrue ? "true" : "false")
+    return isTrue
+  }
+
   /// Reads a value of any kind and forgets it; it is checked as strictly as any other.
   package mutating func skipValue() throws {
     skipSpace()

@@ -1,4 +1,3 @@
-import Foundation
 import Manifests
 
 /// A question about a context, as SQuAD has it (Rajpurkar et al., arXiv 1606.05250, 1806.03822).
@@ -21,104 +20,190 @@ package struct AnsweredQuestion: Sendable {
 }
 
 /// Reads files in SQuAD's form, version 1 or 2: {"data": [{"paragraphs": [{"context", "qas": [..]}]}]}.
+///
+/// A file is held in memory while it is read; questions about one context share it.
 package struct AnsweredQuestions {
   package let questions: [AnsweredQuestion]
 
-  private struct File: Decodable { let data: [Article] }
-  private struct Article: Decodable { let paragraphs: [Paragraph] }
-  private struct Paragraph: Decodable {
-    let context: String
-    let qas: [Entry]
-  }
-  private struct Entry: Decodable {
-    let id: String
-    let question: String
-    let answers: [Answer]
-    let isImpossible: Bool?
-
-    enum CodingKeys: String, CodingKey {
-      case id, question, answers
-      case isImpossible = "is_impossible"
+  /// - Parameter paths: the files, in order.
+  /// - Throws: `ShardsError` with the line and column of what is no JSON in SQuAD's form, of an id that
+  ///   was there before, and of an answer that does not lie where it says.
+  package init(paths: [String]) throws {
+    var questions: [AnsweredQuestion] = []
+    var ids: Set<String> = []
+    for path in paths {
+      let file = try QuestionFile(path: path)
+      let before = questions.count
+      try file.forEachQuestion { question, offset in
+        // Windows of one question are known by its id.
+        guard ids.insert(question.id).inserted else {
+          throw file.error(
+            at: offset, expected: "each id once", found: "\(quoted(question.id)) again",
+            remedy: "give each question its own id")
+        }
+        questions.append(question)
+      }
+      guard questions.count > before else {
+        throw ShardsError(
+          place: path, expected: "questions", found: "none", remedy: "check that the file is whole")
+      }
     }
+    self.questions = questions
   }
-  private struct Answer: Decodable {
-    let text: String
-    let start: Int
+}
 
-    enum CodingKeys: String, CodingKey {
-      case text
-      case start = "answer_start"
-    }
+/// One file of questions.
+private struct QuestionFile {
+  let path: String
+  private let bytes: [UInt8]
+
+  private struct Entry {
+    let offset: Int
+    var id: String?
+    var question: String?
+    var answers: [Answer]?
+    var isImpossible = false
+  }
+  private struct Answer {
+    let offset: Int
+    var text: String?
+    var start: Int?
   }
 
   /// A larger file is a mistake.
   private static let byteLimit = 1 << 30
 
-  /// - Parameter paths: the files, in order.
-  /// - Throws: `ShardsError` naming the file, and the question whose answer is not where it says.
-  package init(paths: [String]) throws {
-    var questions: [AnsweredQuestion] = []
-    var ids: Set<String> = []
-    for path in paths {
-      for question in try Self.read(path) {
-        // Windows of one question are known by its id.
-        guard question.id.utf8.count <= JSONReader.nameByteLimit, ids.insert(question.id).inserted
-        else {
-          throw ShardsError(
-            place: path, expected: "ids of at most \(JSONReader.nameByteLimit) bytes, each once",
-            found: quoted(String(question.id.unicodeScalars.prefix(64))),
-            remedy: "give each question its own id")
-        }
-        questions.append(question)
-      }
-    }
-    self.questions = questions
-  }
-
-  private static func read(_ path: String) throws -> [AnsweredQuestion] {
-    let file: File
+  init(path: String) throws {
+    self.path = path
     do {
-      let bytes = try contents(ofFile: path, limit: byteLimit)
-      file = try JSONDecoder().decode(File.self, from: Data(bytes))
-    } catch let error as DecodingError {
-      throw ShardsError(
-        place: path, expected: "JSON in SQuAD's form", found: described(error),
-        remedy: "write {\"data\": [{\"paragraphs\": [{\"context\": .., \"qas\": [..]}]}]}")
+      bytes = try contents(ofFile: path, limit: Self.byteLimit)
     } catch let error as ManifestError {
       throw ShardsError(
         place: error.place, expected: "a readable file", found: error.found,
         remedy: "name a SQuAD file")
     }
-    let questions = try file.data.flatMap(\.paragraphs).flatMap { paragraph in
-      let scalars = Array(paragraph.context.unicodeScalars)
-      return try paragraph.qas.map { entry in
-        let isAnswered = entry.isImpossible != true && !entry.answers.isEmpty
-        return AnsweredQuestion(
-          id: entry.id, question: entry.question, context: paragraph.context,
-          answers: isAnswered ? entry.answers.map(\.text) : [],
-          answerRange: isAnswered
-            ? try range(
-              of: entry.answers[0], in: scalars, "\(path): question \(quoted(entry.id))") : nil)
+  }
+
+  /// Calls `body` with each question and the byte that it begins at.
+  func forEachQuestion(_ body: (AnsweredQuestion, Int) throws -> Void) throws {
+    do {
+      var json = JSONReader(bytes)
+      try readObject(&json, requiring: ["data"]) { _, json in
+        try json.readArray { json in
+          try readObject(&json, requiring: ["paragraphs"]) { _, json in
+            try json.readArray { try readParagraph(&$0, body) }
+          }
+        }
+      }
+      try json.readEnd()
+    } catch let defect as JSONReader.Defect {
+      throw error(
+        at: defect.offset, expected: defect.expected, found: defect.found,
+        remedy: "write {\"data\": [{\"paragraphs\": [{\"context\": .., \"qas\": [..]}]}]}")
+    }
+  }
+
+  func error(at offset: Int, expected: String, found: String, remedy: String) -> ShardsError {
+    let before = bytes[..<min(offset, bytes.count)]
+    let line = before.count { $0 == UInt8(ascii: "\n") }
+    let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+    return ShardsError(
+      place: "\(path):\(line + 1):\(before.count - start + 1)", expected: expected, found: found,
+      remedy: remedy)
+  }
+
+  private func readParagraph(
+    _ json: inout JSONReader, _ body: (AnsweredQuestion, Int) throws -> Void
+  ) throws {
+    var context = ""
+    var entries: [Entry] = []
+    try readObject(&json, requiring: ["context", "qas"]) { key, json in
+      if key == "context" {
+        context = try json.readString()
+      } else {
+        try json.readArray { entries.append(try readEntry(&$0)) }
       }
     }
-    guard !questions.isEmpty else {
-      throw ShardsError(
-        place: path, expected: "questions", found: "none", remedy: "check that the file is whole")
+    let scalars = Array(context.unicodeScalars)
+    for entry in entries {
+      try body(try question(entry, context, scalars), entry.offset)
     }
-    return questions
+  }
+
+  private func readEntry(_ json: inout JSONReader) throws -> Entry {
+    var entry = Entry(offset: json.position)
+    try json.readObject { key, json in
+      switch key {
+      case "id": entry.id = try json.readName()
+      case "question": entry.question = try json.readString()
+      case "is_impossible": entry.isImpossible = try json.readBoolean()
+      case "answers":
+        var answers: [Answer] = []
+        try json.readArray { answers.append(try readAnswer(&$0)) }
+        entry.answers = answers
+      default: try json.skipValue()
+      }
+    }
+    return entry
+  }
+
+  private func readAnswer(_ json: inout JSONReader) throws -> Answer {
+    var answer = Answer(offset: json.position)
+    try readObject(&json, requiring: ["text", "answer_start"]) { key, json in
+      if key == "text" {
+        answer.text = try json.readString()
+      } else {
+        answer.start = try json.readInteger()
+      }
+    }
+    return answer
+  }
+
+  /// Reads an object that must have some keys, and passes over others.
+  private func readObject(
+    _ json: inout JSONReader, requiring keys: [String],
+    _ member: (String, inout JSONReader) throws -> Void
+  ) throws {
+    let offset = json.position
+    var missing = keys
+    try json.readObject { key, json in
+      guard let index = missing.firstIndex(of: key) else { return try json.skipValue() }
+      missing.remove(at: index)
+      try member(key, &json)
+    }
+    if let key = missing.first { throw absent(key, offset) }
+  }
+
+  private func absent(_ key: String, _ offset: Int) -> JSONReader.Defect {
+    JSONReader.Defect(
+      offset: offset, expected: "the key \(quoted(key))", found: "an object without it")
+  }
+
+  private func question(
+    _ entry: Entry, _ context: String, _ scalars: [Unicode.Scalar]
+  ) throws -> AnsweredQuestion {
+    guard let id = entry.id else { throw absent("id", entry.offset) }
+    guard let question = entry.question else { throw absent("question", entry.offset) }
+    guard let answers = entry.isImpossible ? [] : entry.answers else {
+      throw absent("answers", entry.offset)
+    }
+    // White space before a question is no part of it, as in run_qa.
+    let words = question.unicodeScalars.drop(while: \.properties.isWhitespace)
+    return AnsweredQuestion(
+      id: id, question: String(words), context: context, answers: answers.compactMap(\.text),
+      answerRange: try answers.first.map { try range(of: $0, in: scalars) })
   }
 
   /// SQuAD counts in characters: Unicode scalars, as Python does.
-  private static func range(
-    of answer: Answer, in context: [Unicode.Scalar], _ place: String
-  ) throws -> Range<Int> {
-    let text = Array(answer.text.unicodeScalars)
-    let start = answer.start
+  private func range(of answer: Answer, in context: [Unicode.Scalar]) throws -> Range<Int> {
+    let text = Array((answer.text ?? "").unicodeScalars)
+    let start = answer.start ?? -1
     guard start >= 0, !text.isEmpty, start <= context.count - text.count,
       context[start..<start + text.count].elementsEqual(text)
     else {
-      throw ShardsError(
-        place: place, expected: "\(quoted(answer.text)) at character \(start) of its context",
+      throw error(
+        at: answer.offset,
+        expected: "\(quoted(answer.text ?? "")) at character \(start) of its context",
         found: "something else", remedy: "correct answer_start")
     }
     func bytes(_ scalars: ArraySlice<Unicode.Scalar>) -> Int {
@@ -126,20 +211,5 @@ package struct AnsweredQuestions {
     }
     let first = bytes(context[..<start])
     return first..<first + bytes(text[...])
-  }
-
-  private static func described(_ error: DecodingError) -> String {
-    switch error {
-    case .keyNotFound(let key, let context):
-      "no \(key.stringValue) in \(path(context))"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-      "something else at \(path(context))"
-    default: "bytes that are not"
-    }
-  }
-
-  private static func path(_ context: DecodingError.Context) -> String {
-    context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
-      .joined(separator: ".")
   }
 }

@@ -39,26 +39,49 @@ import Testing
     #expect(found[2].answers.isEmpty && found[2].answerRange == nil)
   }
 
-  @Test("What is not as it says is named with its question")
+  @Test("White space before a question is no part of it; keys may come in any order")
+  func leadingSpace() throws {
+    let found = try questions(
+      #"{"data": [{"paragraphs": [{"qas": [{"answers": [{"answer_start": 0, "text": "né"}], "#
+        + #""question": " \u00a0\n Qui ?", "id": "1"}], "context": "né", "more": {"a": [1]}}]}]}"#)
+    #expect(found.map(\.question) == ["Qui ?"])
+    #expect(found[0].answerRange == 0..<3)
+  }
+
+  @Test("What is not as it says is named with its line and column")
   func badFiles() {
     func entry(_ start: String, id: String = "1") -> String {
-      #"{"id": "\#(id)", "question": "q", "answers": [{"text": "né", "answer_start": \#(start)}]}"#
+      "\n " + #"{"id": "\#(id)", "question": "q", "#
+        + #""answers": [{"text": "né", "answer_start": \#(start)}]}"#
     }
     for start in ["1", "-1", "8", "9223372036854775807"] {
       #expect(
-        failure(file(entry(start))).hasPrefix(
-          "squad.json: question `1`: expected `né` at character \(start) of its context"))
+        failure(file(entry(start)))
+          == "squad.json:2:43: expected `né` at character \(start) of its context, "
+          + "found something else; correct answer_start")
     }
     #expect(
       failure(file(entry("0") + "," + entry("0")))
-        == "squad.json: expected ids of at most 1024 bytes, each once, found `1`; "
-        + "give each question its own id")
+        == "squad.json:3:2: expected each id once, found `1` again; give each question its own id")
     let long = String(repeating: "i", count: 1025)
-    #expect(failure(file(entry("0", id: long))).contains("each once"))
-    #expect(failure(file(#"{"id": "1", "question": "q"}"#)).contains("no answers in data.[0]"))
+    #expect(
+      failure(file(entry("0", id: long)))
+        .hasPrefix("squad.json:2:9: expected a name of at most 1024 bytes, found 1025 bytes"))
+    #expect(
+      failure(file("\n\n  " + #"{"id": "1", "question": "q"}"#))
+        .hasPrefix("squad.json:3:3: expected the key `answers`, found an object without it"))
+    #expect(
+      failure(file(#"{"id": "1", "id": "2"}"#)).contains("each key once, found `id` again"))
+    #expect(
+      failure(file(#"{"id": "1", "is_impossible": 1}"#)).contains("expected `true` or `false`"))
+    #expect(
+      failure(#"{"data": [{"paragraphs": [{"qas": []}]}]}"#)
+        .hasPrefix("squad.json:1:27: expected the key `context`"))
+    #expect(failure(#"{"version": "2"}"#).hasPrefix("squad.json:1:1: expected the key `data`"))
     #expect(failure(#"{"data": []}"#).hasPrefix("squad.json: expected questions, found none"))
+    #expect(failure("{\n\"data\": x").hasPrefix("squad.json:2:9: expected an array, found `x`"))
     let deep = String(repeating: "[", count: 100_000)
-    #expect(failure(#"{"data": "# + deep).hasPrefix("squad.json: expected JSON in SQuAD's form"))
+    #expect(failure(#"{"x": "# + deep).contains("expected at most 32 levels of nesting"))
   }
 
   private func writeShards(to path: String) throws {
