@@ -10,7 +10,7 @@ package struct TaggedSentence: Sendable, Equatable {
 }
 
 /// Reads sentences in CoNLL's form: a word a line with its tag in the last of several columns between
-/// spaces or tabs, a blank line between sentences, `-DOCSTART-` lines passed over.
+/// tabs, or, in a line without a tab, spaces; a blank line between sentences, `-DOCSTART-` lines passed over.
 package final class TaggedSentenceReader {
   private let files: [InputFile]
 
@@ -53,7 +53,11 @@ package final class TaggedSentenceReader {
   private func read(
     _ line: [UInt8], of file: InputFile, into sentence: inout TaggedSentence
   ) throws -> Bool {
-    let fields = line.split { $0 == UInt8(ascii: " ") || $0 == 9 || $0 == 13 }
+    // Between tabs a word may have spaces in it.
+    let tab = UInt8(ascii: "\t")
+    let separator = line.contains(tab) ? tab : UInt8(ascii: " ")
+    let fields = line.split { $0 == separator || $0 == UInt8(ascii: "\r") }
+      .compactMap { trimmed($0) }
     guard let first = fields.first, let tag = fields.last else { return false }
     if first.elementsEqual("-DOCSTART-".utf8) { return true }
     let place = "\(file.name):\(file.line)"
@@ -79,6 +83,14 @@ package final class TaggedSentenceReader {
     sentence.tags.append(String(decoding: tag, as: UTF8.self))
     sentence.places.append("\(place):\(tag.startIndex + 1)")
     return true
+  }
+
+  /// A field without the spaces around it; nil where nothing is left.
+  private func trimmed(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    guard let first = field.firstIndex(where: { $0 != UInt8(ascii: " ") }),
+      let last = field.lastIndex(where: { $0 != UInt8(ascii: " ") })
+    else { return nil }
+    return field[first...last]
   }
 
   /// The tags that occur, `O` first, the others in the order of their bytes.

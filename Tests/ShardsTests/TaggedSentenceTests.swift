@@ -32,6 +32,17 @@ import Testing
     #expect(try reader.tags() == ["O", "B-ORG", "B-PER"])
   }
 
+  @Test("Between tabs a word may have spaces in it")
+  func spacesInWords() throws {
+    var found: [TaggedSentence] = []
+    try reader("New York\tNNP\tB-LOC \r\n \nis big\t O\nit O\n").forEachSentence {
+      found.append($0)
+    }
+    #expect(found.map(\.words) == [["New York"], ["is big", "it"]])
+    #expect(found.map(\.tags) == [["B-LOC"], ["O", "O"]])
+    #expect(found[1].places == ["3:9", "4:4"].map { "\(folder("tags.conll")):\($0)" })
+  }
+
   @Test("Without O, tags are in the order of their bytes")
   func noOutside() throws {
     #expect(try reader("a NOUN\nb ADJ\n").tags() == ["ADJ", "NOUN"])
