@@ -12,7 +12,7 @@ struct SegmentRows: ShardRows {
   private let tokenizer: Tokenizer
   private let maxLength: Int
   private let seed: UInt64
-  /// How many rows are shorter than they could be, at a random length.
+  /// The share of documents whose rows are shorter than they could be, at a random length.
   private let shortProbability: Double
 
   let labelNames: [String] = []
@@ -71,11 +71,11 @@ struct SegmentRows: ShardRows {
     let room = maxLength - tokenizer.numSpecialTokens(isPair: true)
     let document = documents.sentences(of: index)
     var pairs: [Pair] = []
+    let target =
+      Double.random(in: 0..<1, using: &random) < shortProbability
+      ? Int.random(in: 2...max(2, room), using: &random) : room
     var sentence = document.lowerBound
     while sentence < document.upperBound {
-      let target =
-        Double.random(in: 0..<1, using: &random) < shortProbability
-        ? Int.random(in: 2...max(2, room), using: &random) : room
       var end = sentence
       var length = 0
       repeat {

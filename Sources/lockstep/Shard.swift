@@ -27,12 +27,16 @@ struct Shard: ParsableCommand {
       question-answering)
       """)
   var maxLength: Int?
-  @Option(help: "Tokens that neighbouring windows of a context have in common.")
-  var docStride = 128
-  @Option(help: "Seed of the pairs of segments in pre-training.")
-  var seed: UInt64 = 42
-  @Option(help: "Share of the rows in pre-training that are cut at a random length.")
-  var shortSequenceProbability = 0.1
+  @Option(
+    help: """
+      question-answering: tokens that neighbouring windows of a context have in common. (default: 128)
+      """)
+  var docStride: Int?
+  @Option(help: "pretraining: seed of the pairs of segments. (default: 42)")
+  var seed: UInt64?
+  @Option(
+    help: "pretraining: share of the documents whose rows have a random length. (default: 0.1)")
+  var shortSequenceProbability: Double?
   @Option(help: "Column of the text. (default: Tweet, else text, else sentence)")
   var textColumn: String?
   @Option(help: "Column of the second text, where rows are pairs.")
@@ -63,15 +67,16 @@ struct Shard: ParsableCommand {
 
   func validate() throws {
     if let shards, shards < 1 { throw ValidationError("--shards \(shards): give at least 1") }
-    if files.contains("-"), inputFormat == nil,
-      [.multiLabel, .multiClass, .regression].contains(task)
-    {
+    try refuseForeignOptions()
+    if files.contains("-"), inputFormat == nil, Self.tableTasks.contains(task) {
       throw ValidationError("-: name the form of standard input with --input-format")
     }
-    if !(0...1).contains(shortSequenceProbability) {
-      throw ValidationError("--short-sequence-probability: give a number from 0 to 1")
+    if let share = shortSequenceProbability, !(0...1).contains(share) {
+      throw ValidationError("--short-sequence-probability \(share): give a number from 0 to 1")
     }
-    if docStride < 0 { throw ValidationError("--doc-stride \(docStride): give at least 0") }
+    if let docStride, docStride < 0 {
+      throw ValidationError("--doc-stride \(docStride): give at least 0")
+    }
     if files.contains("-"), task == .questionAnswering {
       throw ValidationError("-: question-answering reads a file")
     }
@@ -82,18 +87,30 @@ struct Shard: ParsableCommand {
           "--labels \(labels): give names between commas, each once, none of them empty")
       }
     }
-    let hasNames = [.multiLabel, .multiClass, .tokenClassification].contains(task)
-    if labels != nil || labelsFrom != nil, !hasNames {
-      throw ValidationError("--labels: \(task.rawValue) has no label names")
-    }
     if labels != nil, labelsFrom != nil {
       throw ValidationError("--labels, --labels-from: give one of them")
     }
-    if labelColumn != nil, ![.multiClass, .regression].contains(task) {
-      throw ValidationError("--label-column: \(task.rawValue) has no such column")
-    }
-    if pairColumn != nil, [.tokenClassification, .questionAnswering, .pretraining].contains(task) {
-      throw ValidationError("--pair-column: \(task.rawValue) has no columns")
+  }
+
+  private static let tableTasks: [ShardTask] = [.multiLabel, .multiClass, .regression]
+
+  /// An option that the task has no use for is a mistake about the task.
+  private func refuseForeignOptions() throws {
+    let named: [ShardTask] = [.multiLabel, .multiClass, .tokenClassification]
+    let options: [(name: String, isGiven: Bool, tasks: [ShardTask])] = [
+      ("--text-column", textColumn != nil, Self.tableTasks),
+      ("--pair-column", pairColumn != nil, Self.tableTasks),
+      ("--id-column", idColumn != nil, Self.tableTasks),
+      ("--input-format", inputFormat != nil, Self.tableTasks),
+      ("--label-column", labelColumn != nil, [.multiClass, .regression]),
+      ("--labels", labels != nil, named), ("--labels-from", labelsFrom != nil, named),
+      ("--doc-stride", docStride != nil, [.questionAnswering]),
+      ("--seed", seed != nil, [.pretraining]),
+      ("--short-sequence-probability", shortSequenceProbability != nil, [.pretraining]),
+    ]
+    for option in options where option.isGiven && !option.tasks.contains(task) {
+      let others = option.tasks.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("\(option.name): for \(others), not for \(task.rawValue)")
     }
   }
 
@@ -140,11 +157,11 @@ struct Shard: ParsableCommand {
     case .questionAnswering:
       return AnswerRows(
         questions: try AnsweredQuestions(paths: files).questions,
-        tokenizer: tokenizer, maxLength: maxLength, stride: docStride)
+        tokenizer: tokenizer, maxLength: maxLength, stride: docStride ?? 128)
     case .pretraining:
       return try SegmentRows(
-        Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed,
-        shortProbability: shortSequenceProbability)
+        Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed ?? 42,
+        shortProbability: shortSequenceProbability ?? 0.1)
     }
   }
 

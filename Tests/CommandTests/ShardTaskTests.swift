@@ -121,6 +121,26 @@ import Testing
     #expect((0.4...0.65).contains(Double(random) / Double(shards.rows)))
   }
 
+  @Test("A document whose rows are short has one length for all of them")
+  func shortDocuments() throws {
+    let words = ["red", "blue", "green"]
+    let documents = words.map { String(repeating: $0 + "\n", count: 400) }
+    let file = try folder.write("short.txt", documents.joined(separator: "\n"))
+    let result = try shard(
+      [file], "pretraining", "--max-length", "48", "--short-sequence-probability", "1")
+    #expect(result.status == 0, "\(result.errors)")
+    let shards = try ShardFolder(path: folder.path + "/shards")
+    // Sentences of one token: all rows that go on in their document have the wanted length but the last.
+    var lengths: [Int32: [Int]] = [:]
+    for row in 0..<shards.rows {
+      let batch = try shards.read([row])
+      guard batch.labels.integers == [0] else { continue }
+      lengths[batch.inputIDs[1], default: []].append(batch.inputIDs.count)
+    }
+    #expect(lengths.count == 3)
+    for found in lengths.values { #expect(Set(found.dropLast()).count == 1, "\(found)") }
+  }
+
   @Test("Options that a task does not have are refused")
   func foreignOptions() throws {
     let file = Self.sample + "/topics-dev.tsv"
@@ -128,7 +148,11 @@ import Testing
       ["regression", "--labels", "a"], ["multi-class", "--labels", "a,a"],
       ["multi-class", "--labels", "a", "--labels-from", "x"],
       ["multi-label", "--label-column", "a"],
-      ["pretraining", "--pair-column", "a"], ["pretraining", "--max-length", "4"],
+      ["pretraining", "--pair-column", "a"], ["pretraining", "--doc-stride", "9"],
+      ["token-classification", "--text-column", "a"], ["pretraining", "--id-column", "a"],
+      ["question-answering", "--input-format", "tsv"], ["multi-class", "--doc-stride", "9"],
+      ["multi-label", "--seed", "1"], ["regression", "--short-sequence-probability", "0.5"],
+      ["pretraining", "--labels-from", "x"], ["pretraining", "--max-length", "4"],
     ] {
       let result = try Program.run(
         ["shard", file, "--model", Self.sample, "--output", folder.path + "/x", "--task"]
