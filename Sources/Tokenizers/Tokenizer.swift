@@ -1,20 +1,7 @@
-/// Token ids of a text or a pair, special tokens included.
-package struct Encoding: Sendable, Equatable {
-  /// [tokens]
-  package var ids: [Int32]
-  /// [tokens]: 0 for the first text and its special tokens, 1 for the second one's, in BERT.
-  package var typeIDs: [UInt8]
-
-  package init(ids: [Int32], typeIDs: [UInt8]) {
-    self.ids = ids
-    self.typeIDs = typeIDs
-  }
-}
-
 /// BERT's WordPiece tokenizer, giving the ids that Hugging Face `tokenizers` gives.
 ///
 /// A text goes through five steps: added tokens such as `[SEP]` are found in it; what lies between
-/// them is normalised (`BertNormalizer`), cut into words (`WordSplitter`) and words into vocabulary
+/// them is normalised (`BertNormalizer`), cut into words (`BertPreTokenizer`) and words into vocabulary
 /// entries (`WordPiece`); special tokens are put around (`Template`). It may be used from any number
 /// of threads.
 package final class Tokenizer: Sendable {
@@ -22,9 +9,10 @@ package final class Tokenizer: Sendable {
   /// special tokens and normaliser settings. 64 hexadecimal digits.
   package let vocabularySHA256: String
 
-  let definition: TokenizerDefinition
+  private let definition: TokenizerDefinition
+  var template: Template { definition.template }
   private let normalizer: BertNormalizer
-  private let splitter = WordSplitter()
+  private let splitter = BertPreTokenizer()
   private let model: WordPiece
   /// Looks in the text as it is, then in normal form.
   private let rawMatcher: AddedTokenMatcher
@@ -101,7 +89,7 @@ package final class Tokenizer: Sendable {
 
   /// How many special tokens are put around a text or a pair: the least `maxLength`.
   package func numSpecialTokens(isPair: Bool) -> Int {
-    definition.template.numSpecialTokens(isPair: isPair)
+    template.numSpecialTokens(isPair: isPair)
   }
 
   /// - Parameters:
@@ -112,26 +100,26 @@ package final class Tokenizer: Sendable {
   package func encode(
     _ text: String, pair: String? = nil, maxLength: Int? = nil
   ) throws -> Encoding {
-    let numSpecial = numSpecialTokens(isPair: pair != nil)
-    if let maxLength, maxLength < numSpecial {
-      throw TokenizerError(
-        place: "maximum length", expected: "at least \(numSpecial) for the special tokens",
-        found: "\(maxLength)", remedy: "allow more tokens")
-    }
-    let budget = maxLength.map { $0 - numSpecial } ?? Int.max
+    let budget = try budget(maxLength: maxLength, isPair: pair != nil)
     // What a single text has beyond the budget need not be tokenized; a pair's lengths are compared.
-    let first = tokenize(text, limit: pair == nil ? budget : .max)
+    var first: [Int32] = []
+    tokenize(text, limit: pair == nil ? budget : .max, into: &first)
     guard let pair else {
-      return definition.template.apply(first: first.prefix(budget), second: nil as [Int32]?)
+      return template.apply(first: first.prefix(budget), second: nil as [Int32]?)
     }
-    let second = tokenize(pair, limit: .max)
+    var second: [Int32] = []
+    tokenize(pair, limit: .max, into: &second)
     let kept = longestFirst(first: first.count, second: second.count, budget: budget)
-    return definition.template.apply(
+    return template.apply(
       first: first.prefix(kept.first), second: second.prefix(kept.second))
   }
 
   /// The ids of a text without special tokens around.
-  package func tokens(of text: String) -> [Int32] { tokenize(text, limit: .max) }
+  package func tokens(of text: String) -> [Int32] {
+    var ids: [Int32] = []
+    tokenize(text, limit: .max, into: &ids)
+    return ids
+  }
 
   /// Puts special tokens around tokens: what `encode` does with those of whole texts.
   ///
@@ -139,39 +127,20 @@ package final class Tokenizer: Sendable {
   package func assemble(
     _ first: [Int32], pair second: [Int32]? = nil
   ) -> (encoding: Encoding, firstStart: Int, secondStart: Int?) {
-    let encoding = definition.template.apply(first: first, second: second)
-    let starts = definition.template.starts(first: first.count, isPair: second != nil)
+    let encoding = template.apply(first: first, second: second)
+    let starts = template.starts(first: first.count, isPair: second != nil)
     return (encoding, starts.first, starts.second)
   }
 
-  /// A text that is split into words already, each normalised and split by itself: Hugging Face's
-  /// `is_split_into_words` for WordPiece.
-  ///
-  /// - Parameter maxLength: As ``encode(_:pair:maxLength:)`` has it; nil for any length.
-  /// - Returns: The ids, and for each the word that it comes from, nil for special tokens. A word of which
-  ///   normalising leaves nothing has no id.
-  /// - Throws: `TokenizerError` if `maxLength` has no place for the special tokens.
-  package func encode(
-    words: [String], maxLength: Int? = nil
-  ) throws -> (encoding: Encoding, wordIndices: [Int?]) {
-    let numSpecial = numSpecialTokens(isPair: false)
+  /// How many tokens of the texts `maxLength` has place for.
+  func budget(maxLength: Int?, isPair: Bool) throws -> Int {
+    let numSpecial = numSpecialTokens(isPair: isPair)
     if let maxLength, maxLength < numSpecial {
       throw TokenizerError(
         place: "maximum length", expected: "at least \(numSpecial) for the special tokens",
         found: "\(maxLength)", remedy: "allow more tokens")
     }
-    let budget = maxLength.map { $0 - numSpecial } ?? Int.max
-    var (ids, indices): ([Int32], [Int?]) = ([], [])
-    for (index, word) in words.enumerated() where ids.count < budget {
-      let tokens = tokenize(word, limit: budget - ids.count).prefix(budget - ids.count)
-      ids += tokens
-      indices += repeatElement(Optional(index), count: tokens.count)
-    }
-    let (encoding, start, _) = assemble(ids)
-    let after = encoding.ids.count - start - ids.count
-    return (
-      encoding, [Int?](repeating: nil, count: start) + indices + repeatElement(nil, count: after)
-    )
+    return maxLength.map { $0 - numSpecial } ?? Int.max
   }
 
   /// The text that ids stand for: words joined by spaces, continuations without. What normalising
@@ -183,43 +152,49 @@ package final class Tokenizer: Sendable {
     return definition.decoder?.decode(tokens) ?? tokens.joined(separator: " ")
   }
 
-  /// The ids of `text` without special tokens around; tokenizing stops soon after `limit` ids.
-  private func tokenize(_ text: String, limit: Int) -> [Int32] {
-    var ids: [Int32] = []
+  /// Appends the tokens of `text` without special tokens around; tokenizing stops soon after `limit`
+  /// tokens.
+  func tokenize<Tokens: TokenOutput>(_ text: String, limit: Int, into tokens: inout Tokens) {
     let bytes = text.utf8.span
-    if bytes.isEmpty { return ids }
-    var normalized: [UInt8] = []
-    normalized.reserveCapacity(bytes.count + bytes.count / 4 + 8)
-    for piece in rawMatcher.split(bytes) where ids.count < limit {
+    if bytes.isEmpty { return }
+    var normalized = Tokens.Text()
+    for piece in rawMatcher.split(bytes) where tokens.count < limit {
       if let id = piece.id {
-        ids.append(id)
+        tokens.append(id, range: piece.range)
         continue
       }
-      normalized.removeAll(keepingCapacity: true)
+      normalized.removeAll()
       normalizer.normalize(bytes.extracting(piece.range), into: &normalized)
-      tokenizeNormalized(normalized.span, limit: limit, into: &ids)
+      let start = tokens.count
+      tokenizeNormalized(normalized.bytes.span, limit: limit, into: &tokens)
+      tokens.resolve(from: start, in: normalized, offset: piece.range.lowerBound)
     }
-    return ids
   }
 
-  private func tokenizeNormalized(_ text: Span<UInt8>, limit: Int, into ids: inout [Int32]) {
+  private func tokenizeNormalized(
+    _ text: Span<UInt8>, limit: Int, into tokens: inout some TokenOutput
+  ) {
     if normalizedMatcher.isEmpty {
-      tokenizeWords(text, limit: limit, into: &ids)
+      tokenizeWords(0..<text.count, of: text, limit: limit, into: &tokens)
       return
     }
     for piece in normalizedMatcher.split(text) {
       if let id = piece.id {
-        ids.append(id)
+        tokens.append(id, range: piece.range)
       } else {
-        tokenizeWords(text.extracting(piece.range), limit: limit, into: &ids)
+        tokenizeWords(piece.range, of: text, limit: limit, into: &tokens)
       }
     }
   }
 
-  private func tokenizeWords(_ text: Span<UInt8>, limit: Int, into ids: inout [Int32]) {
-    var position = 0
-    while ids.count < limit, let word = splitter.nextWord(in: text, from: &position) {
-      model.tokenize(word, of: text, into: &ids)
+  private func tokenizeWords(
+    _ part: Range<Int>, of text: Span<UInt8>, limit: Int, into tokens: inout some TokenOutput
+  ) {
+    var position = part.lowerBound
+    while tokens.count < limit,
+      let word = splitter.nextWord(in: text, from: &position, to: part.upperBound)
+    {
+      model.tokenize(word, of: text, into: &tokens)
     }
   }
 }

@@ -84,7 +84,8 @@ final class TaggedRows: ShardRows {
         }
         return tag
       }
-      let (encoding, words) = try tokenizer.encode(words: sentence.words, maxLength: maxLength)
+      let encoding = try tokenizer.encode(words: sentence.words, maxLength: maxLength)
+      let words = encoding.words
       // A sentence that is not full was not cut.
       if encoding.ids.count == maxLength {
         let last = words.lazy.compactMap(\.self).last ?? -1
@@ -98,7 +99,8 @@ final class TaggedRows: ShardRows {
       }
       try body(
         ShardRow(
-          encoding: encoding, id: String(number), labels: RowLabels(.tokenClassification, labels)))
+          encoding: Encoding(ids: encoding.ids, typeIDs: encoding.typeIDs), id: String(number),
+          labels: RowLabels(.tokenClassification, labels)))
       number += 1
     }
   }

@@ -1,6 +1,6 @@
-"""Writes Sources/Tokenizers/CanonicalDecompositions.swift from Python's Unicode character database.
+"""Writes Sources/Tokenizers/Normalizers/CanonicalDecompositions.swift from Python's Unicode character database.
 
-    python Tests/Interop/canonical_decompositions.py > Sources/Tokenizers/CanonicalDecompositions.swift
+    python Tests/Interop/canonical_decompositions.py > Sources/Tokenizers/Normalizers/CanonicalDecompositions.swift
 
 Any Python from 3.8 on gives the same file: the decompositions of Unicode 9.0, the version that Hugging Face `tokenizers`
 decomposes by. Unicode never changes a decomposition; later versions only added the characters in YOUNGER.

@@ -56,25 +56,32 @@ struct BertNormalizer: Sendable {
   }
 
   /// Appends the normal form of `text`, which is valid UTF-8, to `output`.
-  func normalize(_ text: Span<UInt8>, into output: inout [UInt8]) {
+  func normalize<Output: NormalizedText>(_ text: Span<UInt8>, into output: inout Output) {
     var position = 0
     while position < text.count {
       let byte = text[position]
       if byte < 0x80 {
         let replacement = asciiReplacements[Int(byte)]
-        if replacement != Self.dropped { output.append(replacement) }
+        if replacement != Self.dropped {
+          output.append(replacement, source: position..<position + 1)
+        }
         position += 1
         continue
       }
       var next = position
       let scalar = nextScalar(in: text, at: &next)
       var replacement = readyReplacement(of: scalar)
-      if replacement == Self.slow {
-        normalizeMarks(of: scalar, before: &next, in: text, into: &output)
+      // Marks that are dropped take part in what canonical ordering moves the others over.
+      let isSlow =
+        replacement == Self.slow
+        || Output.keepsSources && settings.stripsAccents
+          && CharacterClasses.combiningClass(of: scalar) != 0
+      if isSlow {
+        normalizeMarks(of: scalar, at: position, before: &next, in: text, into: &output)
       } else {
         for _ in 0..<replacement & 0xFF {
           replacement >>= 8
-          output.append(UInt8(truncatingIfNeeded: replacement))
+          output.append(UInt8(truncatingIfNeeded: replacement), source: position..<next)
         }
       }
       position = next
@@ -88,24 +95,36 @@ struct BertNormalizer: Sendable {
     return replacements[slot << 8 | Int(scalar.value & 0xFF)]
   }
 
-  /// The general way: `scalar` with all the marks that follow it and that canonical ordering may
-  /// move. `next` is the position after `scalar`, moved past those marks.
+  /// The general way: `scalar`, which starts at `start`, with all the marks that follow it and that
+  /// canonical ordering may move. `next` is the position after `scalar`, moved past those marks.
   private func normalizeMarks(
-    of scalar: Unicode.Scalar, before next: inout Int, in text: Span<UInt8>,
-    into output: inout [UInt8]
+    of scalar: Unicode.Scalar, at start: Int, before next: inout Int, in text: Span<UInt8>,
+    into output: inout some NormalizedText
   ) {
     var scalars = Self.expand(scalar, settings)
+    // The scalars that something is left of, and of what is left whether it goes on with one of them.
+    var sources = scalars.isEmpty ? [] : [start..<next]
+    var continues = scalars.indices.map { $0 > 0 }
     if settings.stripsAccents {
       while next < text.count {
         var end = next
         let follower = Self.expand(nextScalar(in: text, at: &end), settings)
         if let first = follower.first, CharacterClasses.combiningClass(of: first) == 0 { break }
+        if !follower.isEmpty { sources.append(next..<end) }
         scalars += follower
+        continues += follower.indices.map { $0 > 0 }
         next = end
       }
-      CanonicalDecomposition.reorderMarks(&scalars)
+      let order = CanonicalDecomposition.orderOfMarks(scalars)
+      scalars = order.map { scalars[$0] }
+      continues = order.map { continues[$0] }
     }
-    for scalar in Self.finish(scalars, settings) { output.append(utf8: scalar) }
+    // Sources are given out in the order of the text, as Hugging Face does, even where marks moved.
+    var source = -1
+    for (scalar, goesOn) in zip(scalars, continues) {
+      if !goesOn || source < 0 { source += 1 }
+      for final in Self.finish([scalar], settings) { output.append(final, source: sources[source]) }
+    }
   }
 
   /// Cleaning, spaces around ideographs and decomposition of one scalar.

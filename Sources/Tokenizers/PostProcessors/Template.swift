@@ -74,6 +74,23 @@ struct Template: Sendable, Equatable {
     }
     return encoding
   }
+
+  /// The same with where tokens come from: that of special ones is nil.
+  func apply(
+    first: (ids: ArraySlice<Int32>, sources: [TokenSource]),
+    second: (ids: ArraySlice<Int32>, sources: [TokenSource])?
+  ) -> AlignedEncoding {
+    let encoding = apply(first: first.ids, second: second?.ids)
+    var sources: [TokenSource?] = []
+    for piece in second == nil ? single : pair {
+      switch piece.content {
+      case .special: sources.append(nil)
+      case .first: sources += first.sources as [TokenSource?]
+      case .second: sources += (second?.sources ?? []) as [TokenSource?]
+      }
+    }
+    return AlignedEncoding(ids: encoding.ids, typeIDs: encoding.typeIDs, sources: sources)
+  }
 }
 
 /// Hugging Face's truncation "longest_first" (tokenizers/src/utils/truncation.rs): how many tokens of

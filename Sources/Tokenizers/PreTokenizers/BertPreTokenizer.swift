@@ -1,6 +1,6 @@
 /// BERT's pre-tokenizer: cuts normalised text at white space and makes every punctuation character
 /// a word of its own (Hugging Face's BertPreTokenizer).
-struct WordSplitter: Sendable {
+struct BertPreTokenizer: Sendable {
   private enum Class: UInt8 { case letter, whitespace, punctuation }
 
   /// `Class` of the scalars below `readyCount`.
@@ -13,10 +13,11 @@ struct WordSplitter: Sendable {
     }
   }
 
-  /// The first word of `text` from `position` on, nil if there is none; `position` is moved past it.
-  func nextWord(in text: Span<UInt8>, from position: inout Int) -> Range<Int>? {
+  /// The first word of `text` between `position` and `end`, nil if there is none; `position` is moved
+  /// past it.
+  func nextWord(in text: Span<UInt8>, from position: inout Int, to end: Int) -> Range<Int>? {
     var start = position
-    while position < text.count {
+    while position < end {
       let before = position
       let byte = text[position]
       let kind: UInt8

@@ -16,24 +16,24 @@ struct WordPiece: Sendable {
     continuationRoot = trie.node(after: continuationPrefix.utf8)
   }
 
-  /// Appends the ids of the word `text[word]`, which is not empty.
-  func tokenize(_ word: Range<Int>, of text: Span<UInt8>, into ids: inout [Int32]) {
+  /// Appends the tokens of the word `text[word]`, which is not empty.
+  func tokenize(_ word: Range<Int>, of text: Span<UInt8>, into tokens: inout some TokenOutput) {
     if word.count > maxScalarsPerWord, scalarCount(of: word, in: text) > maxScalarsPerWord {
-      ids.append(unknownID)
+      tokens.append(unknownID, range: word)
       return
     }
-    let count = ids.count
+    let count = tokens.count
     var start: ByteTrie.Node? = ByteTrie.root
     var position = word.lowerBound
     while position < word.upperBound {
       guard let below = start,
         let match = trie.longestMatch(in: text, from: position, to: word.upperBound, below: below)
       else {
-        ids.removeSubrange(count...)
-        ids.append(unknownID)
+        tokens.truncate(to: count)
+        tokens.append(unknownID, range: word)
         return
       }
-      ids.append(match.value)
+      tokens.append(match.value, range: position..<match.end)
       position = match.end
       start = continuationRoot
     }

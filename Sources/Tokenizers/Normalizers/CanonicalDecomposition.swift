@@ -15,22 +15,21 @@ enum CanonicalDecomposition {
     }
   }
 
-  /// Puts every run of marks into the order of their combining classes (the canonical ordering
-  /// algorithm), marks of one class staying in the order they came in.
-  static func reorderMarks(_ scalars: inout [Unicode.Scalar]) {
+  /// The indices of `scalars` with every run of marks in the order of their combining classes (the
+  /// canonical ordering algorithm), marks of one class staying in the order they came in.
+  static func orderOfMarks(_ scalars: [Unicode.Scalar]) -> [Int] {
+    let classes = scalars.map(CharacterClasses.combiningClass(of:))
+    var order = Array(scalars.indices)
     var start = 0
     while start < scalars.count {
       var end = start
-      while end < scalars.count, CharacterClasses.combiningClass(of: scalars[end]) != 0 { end += 1 }
+      while end < scalars.count, classes[end] != 0 { end += 1 }
       if end - start > 1 {
-        let run = scalars[start..<end].enumerated().map {
-          (key: (CharacterClasses.combiningClass(of: $0.element), $0.offset), scalar: $0.element)
-        }
-        let ordered = run.sorted { $0.key < $1.key }
-        scalars.replaceSubrange(start..<end, with: ordered.map(\.scalar))
+        order[start..<end].sort { (classes[$0], $0) < (classes[$1], $1) }
       }
       start = end + 1
     }
+    return order
   }
 
   /// Leading, vowel and trailing jamo (The Unicode Standard, section 3.12).

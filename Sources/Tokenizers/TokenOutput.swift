@@ -1,0 +1,52 @@
+/// What takes the tokens that a model makes: ids alone, or ids with what each stands for. The steps
+/// of a tokenizer are generic over it, so that ids alone cost nothing more.
+protocol TokenOutput {
+  /// The form of the normalised text that the tokens are made from.
+  associatedtype Text: NormalizedText
+
+  var count: Int { get }
+  /// `range` is what the token stands for: in the normalised text, until `resolve` is called.
+  mutating func append(_ id: Int32, range: Range<Int>)
+  mutating func truncate(to count: Int)
+  /// The tokens from index `start` on, whose ranges are of `text`, get ranges of the bytes that
+  /// `text` was made from, those moved by `offset`.
+  mutating func resolve(from start: Int, in text: Text, offset: Int)
+}
+
+extension [Int32]: TokenOutput {
+  typealias Text = [UInt8]
+
+  @inline(__always)
+  mutating func append(_ id: Int32, range: Range<Int>) { append(id) }
+
+  mutating func truncate(to count: Int) { removeSubrange(count...) }
+
+  @inline(__always)
+  mutating func resolve(from start: Int, in text: [UInt8], offset: Int) {}
+}
+
+/// Tokens with the ranges that they stand for.
+struct AlignedTokens: TokenOutput {
+  private(set) var ids: [Int32] = []
+  /// [tokens]
+  var ranges: [Range<Int>] = []
+
+  var count: Int { ids.count }
+
+  mutating func append(_ id: Int32, range: Range<Int>) {
+    ids.append(id)
+    ranges.append(range)
+  }
+
+  mutating func truncate(to count: Int) {
+    ids.removeSubrange(count...)
+    ranges.removeSubrange(count...)
+  }
+
+  mutating func resolve(from start: Int, in text: AlignedText, offset: Int) {
+    for index in start..<ids.count {
+      let source = text.source(of: ranges[index])
+      ranges[index] = source.lowerBound + offset..<source.upperBound + offset
+    }
+  }
+}
