@@ -18,13 +18,15 @@ extension Tokenizer {
 
   /// A text that is split into words already; each is tokenized as a text of its own. Sources tell
   /// the words apart; a word that nothing is left of has no token. Hugging Face's
-  /// `is_split_into_words`.
+  /// `is_split_into_words`, for byte-level models with `add_prefix_space`, which it asks for there.
   package func encode(words: [String], maxLength: Int? = nil) throws -> AlignedEncoding {
     let budget = try budget(maxLength: maxLength, isPair: false)
     var tokens = AlignedTokens()
     var wordOfToken: [Int] = []
     for (index, word) in words.enumerated() where tokens.count < budget {
-      tokenize(word, limit: budget, into: &tokens)
+      let start = tokens.count
+      tokenize(word, isWord: true, limit: budget, into: &tokens)
+      trimming?.trim(&tokens, from: start, of: word, isWord: true, token: token(of:))
       wordOfToken += repeatElement(index, count: tokens.count - wordOfToken.count)
     }
     let kept = 0..<min(budget, tokens.count)
@@ -69,6 +71,7 @@ extension Tokenizer {
   func aligned(_ text: String, limit: Int) -> AlignedTokens {
     var tokens = AlignedTokens()
     tokenize(text, limit: limit, into: &tokens)
+    trimming?.trim(&tokens, of: text, isWord: false, token: token(of:))
     return tokens
   }
 

@@ -22,6 +22,14 @@ enum CharacterClasses {
     return properties.generalCategory
   }
 
+  /// The general category in Unicode 16.0, which the regular expressions of `tokenizers` have;
+  /// `unassigned` for younger scalars.
+  static func currentCategory(of scalar: Unicode.Scalar) -> Unicode.GeneralCategory {
+    let properties = scalar.properties
+    guard let age = properties.age, age <= (16, 0) else { return .unassigned }
+    return properties.generalCategory
+  }
+
   /// The canonical combining class in Unicode 9.0; 0 for younger scalars.
   static func combiningClass(of scalar: Unicode.Scalar) -> UInt8 {
     guard scalar.value >= 0x300 else { return 0 }

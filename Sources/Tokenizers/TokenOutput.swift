@@ -1,28 +1,46 @@
 /// What takes the tokens that a model makes: ids alone, or ids with what each stands for. The steps
 /// of a tokenizer are generic over it, so that ids alone cost nothing more.
 protocol TokenOutput {
-  /// The form of the normalised text that the tokens are made from.
+  /// The form of the text that the tokens are made from.
   associatedtype Text: NormalizedText
 
   var count: Int { get }
-  /// `range` is what the token stands for: in the normalised text, until `resolve` is called.
+  /// `range` is what the token stands for: in the text as the model has it, until `resolve` is called.
   mutating func append(_ id: Int32, range: Range<Int>)
   mutating func truncate(to count: Int)
   /// The tokens from index `start` on, whose ranges are of `text`, get ranges of the bytes that
   /// `text` was made from, those moved by `offset`.
   mutating func resolve(from start: Int, in text: Text, offset: Int)
+  /// Appends the tokens of a word that was remembered, and says whether it was.
+  mutating func appendRemembered(_ word: Range<Int>, of text: Span<UInt8>) -> Bool
+  /// Remembers the tokens from index `start` on as those of the word.
+  mutating func remember(_ word: Range<Int>, of text: Span<UInt8>, from start: Int)
 }
 
-extension [Int32]: TokenOutput {
+struct TokenIDs: TokenOutput {
   typealias Text = [UInt8]
 
-  @inline(__always)
-  mutating func append(_ id: Int32, range: Range<Int>) { append(id) }
+  private(set) var ids: [Int32] = []
+  var words = WordCache()
 
-  mutating func truncate(to count: Int) { removeSubrange(count...) }
+  var count: Int { ids.count }
+
+  @inline(__always)
+  mutating func append(_ id: Int32, range: Range<Int>) { ids.append(id) }
+
+  mutating func truncate(to count: Int) { ids.removeSubrange(count...) }
 
   @inline(__always)
   mutating func resolve(from start: Int, in text: [UInt8], offset: Int) {}
+
+  @inline(__always)
+  mutating func appendRemembered(_ word: Range<Int>, of text: Span<UInt8>) -> Bool {
+    words.appendIDs(of: word, in: text, to: &ids)
+  }
+
+  mutating func remember(_ word: Range<Int>, of text: Span<UInt8>, from start: Int) {
+    words.insert(word, of: text, ids: ids[start...])
+  }
 }
 
 /// Tokens with the ranges that they stand for.
@@ -49,4 +67,8 @@ struct AlignedTokens: TokenOutput {
       ranges[index] = source.lowerBound + offset..<source.upperBound + offset
     }
   }
+
+  mutating func appendRemembered(_ word: Range<Int>, of text: Span<UInt8>) -> Bool { false }
+
+  mutating func remember(_ word: Range<Int>, of text: Span<UInt8>, from start: Int) {}
 }

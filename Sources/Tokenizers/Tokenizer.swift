@@ -1,19 +1,17 @@
-/// BERT's WordPiece tokenizer, giving the ids that Hugging Face `tokenizers` gives.
+/// A pretrained model's tokenizer, giving the ids that Hugging Face `tokenizers` gives.
 ///
-/// A text goes through five steps: added tokens such as `[SEP]` are found in it; what lies between
-/// them is normalised (`BertNormalizer`), cut into words (`BertPreTokenizer`) and words into vocabulary
-/// entries (`WordPiece`); special tokens are put around (`Template`). It may be used from any number
-/// of threads.
+/// A text goes through five steps: added tokens such as `[SEP]` are found in it (`AddedTokenMatcher`);
+/// what lies between them is normalised (`Normalizer`), cut into words by a pre-tokenizer and made
+/// into tokens of the vocabulary (`TokenModel`); special tokens are put around (`Template`). It may be
+/// used from any number of threads.
 package final class Tokenizer: Sendable {
-  /// See `TokenizerDefinition.sha256` for the bytes that it is the hash of: id-ordered tokens,
-  /// special tokens and normaliser settings. 64 hexadecimal digits.
+  /// See `TokenizerDefinition.sha256` for the bytes that it is the hash of: all that decides ids. 64
+  /// hexadecimal digits.
   package let vocabularySHA256: String
 
   private let definition: TokenizerDefinition
-  var template: Template { definition.template }
-  private let normalizer: BertNormalizer
-  private let splitter = BertPreTokenizer()
-  private let model: WordPiece
+  private let model: TokenModel
+  private let wordCaches = WordCachePool()
   /// Looks in the text as it is, then in normal form.
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
@@ -21,9 +19,12 @@ package final class Tokenizer: Sendable {
   /// What decoding gives for added tokens that are looked for in normal form: that form.
   private let normalForms: [Int32: String]
 
-  /// Reads tokenizer.json if the folder has one, else vocab.txt with tokenizer_config.json,
-  /// special_tokens_map.json and added_tokens.json. Truncation and padding that a tokenizer.json
-  /// asks for are left to the caller. Throws a `TokenizerError`.
+  /// Reads tokenizer.json if the folder has one, else the files of the kind that
+  /// tokenizer_config.json's `tokenizer_class` or config.json's `model_type` names: vocab.txt;
+  /// vocab.json and merges.txt; spm.model or sentencepiece.bpe.model; each with
+  /// tokenizer_config.json, special_tokens_map.json and added_tokens.json. CANINE needs no file but
+  /// the one that names it. Truncation and padding that a tokenizer.json asks for are left to the
+  /// caller. Throws a `TokenizerError`.
   package convenience init(modelFolder: String) throws {
     try self.init(
       definition: TokenizerFiles(modelFolder: modelFolder).readDefinition(), folder: modelFolder)
@@ -31,18 +32,26 @@ package final class Tokenizer: Sendable {
 
   init(definition: TokenizerDefinition, folder: String) throws {
     self.definition = definition
-    let unknownID = try definition.unknownID(file: folder)
-    vocabularySHA256 = definition.sha256(unknownID: unknownID)
-    let normalizer = BertNormalizer(settings: definition.normalizer)
-    self.normalizer = normalizer
-    model = WordPiece(
-      trie: definition.vocabulary.trie, unknownID: unknownID,
-      continuationPrefix: definition.continuationPrefix,
-      maxScalarsPerWord: definition.maxScalarsPerWord)
+    model = try definition.makeModel(file: folder)
+    vocabularySHA256 = try definition.sha256(file: folder)
     let raw = definition.addedTokens.filter { !$0.isNormalized }
     rawMatcher = AddedTokenMatcher(tokens: raw, patterns: raw.map { Array($0.content.utf8) })
     let normalized = definition.addedTokens.filter(\.isNormalized)
-    let patterns = normalized.map { token in
+    let patterns = try Self.patterns(of: normalized, definition.normalizer, folder: folder)
+    normalizedMatcher = AddedTokenMatcher(tokens: normalized, patterns: patterns)
+    normalForms = Dictionary(
+      uniqueKeysWithValues: zip(
+        normalized.map(\.id), patterns.map { String(decoding: $0, as: UTF8.self) }))
+    specialIDs =
+      definition.model == .codePoints
+      ? CodePoints.specialIDs : Set(definition.addedTokens.filter(\.isSpecial).map(\.id))
+  }
+
+  /// The normal forms of added tokens that are looked for in normal form.
+  private static func patterns(
+    of tokens: [AddedToken], _ normalizer: Normalizer, folder: String
+  ) throws -> [[UInt8]] {
+    let patterns = tokens.map { token in
       var pattern: [UInt8] = []
       normalizer.normalize(Array(token.content.utf8).span, into: &pattern)
       return pattern
@@ -50,7 +59,7 @@ package final class Tokenizer: Sendable {
     if let index = patterns.firstIndex(where: \.isEmpty) {
       throw TokenizerError(
         place: folder, expected: "added tokens with something left in normal form",
-        found: "\"\(normalized[index].content)\"", remedy: "mark it as not normalized")
+        found: "\"\(tokens[index].content)\"", remedy: "mark it as not normalized")
     }
     // Normal forms can be several times as long as the tokens, whose length was checked.
     let numBytes = patterns.reduce(0) { $0 + $1.count }
@@ -60,31 +69,42 @@ package final class Tokenizer: Sendable {
         found: "\(numBytes) in normal form",
         remedy: "take the tokenizer files of the pretrained model as they were published")
     }
-    normalizedMatcher = AddedTokenMatcher(tokens: normalized, patterns: patterns)
-    normalForms = Dictionary(
-      uniqueKeysWithValues: zip(
-        normalized.map(\.id), patterns.map { String(decoding: $0, as: UTF8.self) }))
-    specialIDs = Set(definition.addedTokens.filter(\.isSpecial).map(\.id))
+    return patterns
   }
 
+  var template: Template { definition.template }
+
+  var trimming: SpaceTrimming? { definition.trimming }
+
   /// The number of ids, added tokens included.
-  package var vocabularyCount: Int { definition.vocabulary.tokens.count }
+  package var vocabularyCount: Int {
+    definition.model == .codePoints ? CodePoints.count : definition.vocabulary.tokens.count
+  }
 
   /// The token of an id, nil for an id that the vocabulary does not have.
   package func token(of id: Int32) -> String? {
+    if definition.model == .codePoints {
+      return Unicode.Scalar(UInt32(bitPattern: id)).map { String($0) }
+    }
     let tokens = definition.vocabulary.tokens
     return tokens.indices.contains(Int(id)) ? tokens[Int(id)] : nil
   }
 
   /// The id of a token, compared by its bytes; nil if the vocabulary does not have it.
-  package func id(of token: String) -> Int32? { definition.vocabulary.id(of: token) }
+  package func id(of token: String) -> Int32? {
+    guard definition.model == .codePoints else { return definition.vocabulary.id(of: token) }
+    let scalars = token.unicodeScalars
+    return scalars.count == 1 ? scalars.first.map { Int32($0.value) } : nil
+  }
 
   /// The tokens that stand for no word, in rising order.
   package var specialTokenIDs: [Int32] { specialIDs.sorted() }
 
-  /// The token that hides a word in pre-training: `[MASK]` or `<mask>`; nil where there is neither.
+  /// The token that hides a word in pre-training: `[MASK]` or `<mask>`, CANINE's code point; nil where
+  /// there is none.
   package var maskID: Int32? {
-    ["[MASK]", "<mask>"].lazy.compactMap { self.id(of: $0) }.first
+    if definition.model == .codePoints { return CodePoints.mask }
+    return ["[MASK]", "<mask>"].lazy.compactMap { self.id(of: $0) }.first
   }
 
   /// How many special tokens are put around a text or a pair: the least `maxLength`.
@@ -101,24 +121,31 @@ package final class Tokenizer: Sendable {
     _ text: String, pair: String? = nil, maxLength: Int? = nil
   ) throws -> Encoding {
     let budget = try budget(maxLength: maxLength, isPair: pair != nil)
+    var first = TokenIDs()
+    first.words = wordCaches.take()
+    defer { wordCaches.giveBack(first.words) }
     // What a single text has beyond the budget need not be tokenized; a pair's lengths are compared.
-    var first: [Int32] = []
     tokenize(text, limit: pair == nil ? budget : .max, into: &first)
     guard let pair else {
-      return template.apply(first: first.prefix(budget), second: nil as [Int32]?)
+      return template.apply(first: first.ids.prefix(budget), second: nil as [Int32]?)
     }
-    var second: [Int32] = []
+    var second = TokenIDs()
+    // Moved, since a copy would be written to.
+    swap(&first.words, &second.words)
     tokenize(pair, limit: .max, into: &second)
+    swap(&first.words, &second.words)
     let kept = longestFirst(first: first.count, second: second.count, budget: budget)
     return template.apply(
-      first: first.prefix(kept.first), second: second.prefix(kept.second))
+      first: first.ids.prefix(kept.first), second: second.ids.prefix(kept.second))
   }
 
   /// The ids of a text without special tokens around.
   package func tokens(of text: String) -> [Int32] {
-    var ids: [Int32] = []
-    tokenize(text, limit: .max, into: &ids)
-    return ids
+    var tokens = TokenIDs()
+    tokens.words = wordCaches.take()
+    defer { wordCaches.giveBack(tokens.words) }
+    tokenize(text, limit: .max, into: &tokens)
+    return tokens.ids
   }
 
   /// Puts special tokens around tokens: what `encode` does with those of whole texts.
@@ -143,58 +170,69 @@ package final class Tokenizer: Sendable {
     return maxLength.map { $0 - numSpecial } ?? Int.max
   }
 
-  /// The text that ids stand for: words joined by spaces, continuations without. What normalising
-  /// took away (case, accents, spacing) is lost. Ids that the vocabulary does not have are left out.
+  /// The text that ids stand for. What normalising took away (case, accents, spacing) is lost. Ids
+  /// that the vocabulary does not have are left out.
   package func decode(_ ids: [Int32], skipSpecialTokens: Bool = true) -> String {
     let tokens = ids.compactMap { id in
       skipSpecialTokens && specialIDs.contains(id) ? nil : normalForms[id] ?? token(of: id)
     }
-    return definition.decoder?.decode(tokens) ?? tokens.joined(separator: " ")
+    return definition.decoder?.decode(tokens)
+      ?? tokens.joined(separator: definition.model == .codePoints ? "" : " ")
   }
 
   /// Appends the tokens of `text` without special tokens around; tokenizing stops soon after `limit`
-  /// tokens.
-  func tokenize<Tokens: TokenOutput>(_ text: String, limit: Int, into tokens: inout Tokens) {
+  /// tokens. `isWord` says that it is one word of a text.
+  func tokenize<Tokens: TokenOutput>(
+    _ text: String, isWord: Bool = false, limit: Int, into tokens: inout Tokens
+  ) {
     let bytes = text.utf8.span
     if bytes.isEmpty { return }
+    let needsNormalForm = Tokens.Text.keepsSources || !definition.normalizer.steps.isEmpty
     var normalized = Tokens.Text()
     for piece in rawMatcher.split(bytes) where tokens.count < limit {
       if let id = piece.id {
         tokens.append(id, range: piece.range)
         continue
       }
+      let text = bytes.extracting(piece.range)
+      let position = Position(isAtStart: piece.range.lowerBound == 0, isWord: isWord)
+      guard needsNormalForm else {
+        tokenize(normalized: text, position, limit: limit, into: &tokens)
+        continue
+      }
       normalized.removeAll()
-      normalizer.normalize(bytes.extracting(piece.range), into: &normalized)
+      definition.normalizer.normalize(text, into: &normalized)
       let start = tokens.count
-      tokenizeNormalized(normalized.bytes.span, limit: limit, into: &tokens)
+      tokenize(normalized: normalized.bytes.span, position, limit: limit, into: &tokens)
       tokens.resolve(from: start, in: normalized, offset: piece.range.lowerBound)
     }
   }
 
-  private func tokenizeNormalized(
-    _ text: Span<UInt8>, limit: Int, into tokens: inout some TokenOutput
+  /// What pre-tokenizers know of where a piece of text stands.
+  private struct Position {
+    var isAtStart: Bool
+    var isWord: Bool
+  }
+
+  private func tokenize(
+    normalized text: Span<UInt8>, _ position: Position, limit: Int,
+    into tokens: inout some TokenOutput
   ) {
+    if text.isEmpty { return }
     if normalizedMatcher.isEmpty {
-      tokenizeWords(0..<text.count, of: text, limit: limit, into: &tokens)
+      model.tokenize(
+        0..<text.count, of: text, isFirst: position.isAtStart, isWord: position.isWord,
+        limit: limit, into: &tokens)
       return
     }
-    for piece in normalizedMatcher.split(text) {
+    for piece in normalizedMatcher.split(text) where tokens.count < limit {
       if let id = piece.id {
         tokens.append(id, range: piece.range)
       } else {
-        tokenizeWords(piece.range, of: text, limit: limit, into: &tokens)
+        model.tokenize(
+          piece.range, of: text, isFirst: position.isAtStart && piece.range.lowerBound == 0,
+          isWord: position.isWord, limit: limit, into: &tokens)
       }
-    }
-  }
-
-  private func tokenizeWords(
-    _ part: Range<Int>, of text: Span<UInt8>, limit: Int, into tokens: inout some TokenOutput
-  ) {
-    var position = part.lowerBound
-    while tokens.count < limit,
-      let word = splitter.nextWord(in: text, from: &position, to: part.upperBound)
-    {
-      model.tokenize(word, of: text, into: &tokens)
     }
   }
 }

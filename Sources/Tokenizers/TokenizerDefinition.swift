@@ -1,99 +1,103 @@
-import Crypto
-
-/// All that makes a WordPiece tokenizer, whichever files it was read from.
+/// All that makes a tokenizer, whichever files it was read from.
 struct TokenizerDefinition: Sendable {
+  /// Empty for code points.
   var vocabulary: Vocabulary
-  var unknownToken: String
-  var continuationPrefix: String
-  var maxScalarsPerWord: Int
-  var normalizer: NormalizerSettings
+  var normalizer: Normalizer
+  var model: ModelDefinition
   /// In the order in which equal patterns take precedence: special ones first.
   var addedTokens: [AddedToken]
   var template: Template
-  var decoder: WordPieceDecoder?
+  /// Nil if what tokens stand for keeps its spaces.
+  var trimming: SpaceTrimming?
+  var decoder: TokenDecoder?
+}
 
-  /// The place of a token in the model's vocabulary; an added token is not enough for `[UNK]`.
-  func unknownID(file: String) throws -> Int32 {
-    guard let id = vocabulary.trie.value(of: unknownToken.utf8) else {
+/// A model and the pre-tokenizer before it, with tokens by name where the files name them.
+enum ModelDefinition: Sendable, Equatable {
+  case wordPiece(WordPieceDefinition)
+  case bytePairs(BytePairDefinition)
+  case unigram(UnigramDefinition)
+  case codePoints
+}
+
+struct WordPieceDefinition: Sendable, Equatable {
+  /// Of the model's vocabulary; an added token is not enough.
+  var unknownToken: String
+  var continuationPrefix: String
+  var maxScalarsPerWord: Int
+}
+
+struct BytePairDefinition: Sendable, Equatable {
+  var preTokenizer: ByteLevelPreTokenizer
+  /// The first comes first.
+  var merges: [BytePairEncoding.Merge]
+  /// What a byte without token becomes; nil if nothing.
+  var unknownID: Int32?
+  var fusesUnknown = false
+  /// Whether a word that is a token is that token, without merging (`ignore_merges`).
+  var looksUpWords = false
+}
+
+struct UnigramDefinition: Sendable, Equatable {
+  var preTokenizer: MetaspacePreTokenizer
+  /// By id.
+  var scores: [Double]
+  var unknownID: Int32
+  /// Whether what no piece matches becomes tokens such as `<0x0A>`.
+  var fallsBackToBytes: Bool
+}
+
+extension TokenizerDefinition {
+  /// The model, ready to use. `file` is named in errors.
+  func makeModel(file: String) throws -> TokenModel {
+    switch model {
+    case .wordPiece(let definition):
+      let unknownID = try unknownID(definition, file: file)
+      return .wordPiece(
+        BertPreTokenizer(),
+        WordPiece(
+          trie: vocabulary.trie, unknownID: unknownID,
+          continuationPrefix: definition.continuationPrefix,
+          maxScalarsPerWord: definition.maxScalarsPerWord))
+    case .bytePairs(let definition):
+      return .bytePairs(
+        definition.preTokenizer,
+        BytePairEncoding(
+          byteIDs: ByteAlphabet.scalars.map { vocabulary.trie.value(of: String($0).utf8) },
+          merges: definition.merges, unknownID: definition.unknownID,
+          fusesUnknown: definition.fusesUnknown,
+          wholeWords: definition.looksUpWords ? wordsByBytes() : nil))
+    case .unigram(let definition):
+      let byteIDs = (0..<256).map { byte in
+        let hexadecimal = String(byte, radix: 16, uppercase: true)
+        let token = "<0x\(byte < 16 ? "0" : "")\(hexadecimal)>"
+        return definition.fallsBackToBytes ? vocabulary.trie.value(of: token.utf8) : nil
+      }
+      return .unigram(
+        definition.preTokenizer,
+        Unigram(
+          trie: vocabulary.trie, scores: definition.scores, unknownID: definition.unknownID,
+          byteIDs: byteIDs))
+    case .codePoints: return .codePoints
+    }
+  }
+
+  func unknownID(_ definition: WordPieceDefinition, file: String) throws -> Int32 {
+    guard let id = vocabulary.trie.value(of: definition.unknownToken.utf8) else {
       throw TokenizerError(
-        place: file, expected: "the unknown token \"\(unknownToken)\" in the vocabulary",
+        place: file,
+        expected: "the unknown token \"\(definition.unknownToken)\" in the vocabulary",
         found: "none", remedy: "take the tokenizer files of one model")
     }
     return id
   }
 
-  /// SHA-256, in hexadecimal, of all that decides which ids a text becomes, so that shards and a
-  /// model can be matched. It does not depend on which files the tokenizer was read from.
-  ///
-  /// The bytes that are hashed, integers being 4 bytes little-endian, strings their UTF-8 after its
-  /// length as an integer, truth values a byte:
-  /// the line `lockstep vocabulary 1`; the number of tokens; every token in the order of ids;
-  /// the unknown token's id; the prefix of continuations; the longest word in scalars;
-  /// cleans text, splits Chinese, strips accents (null resolved), lowercases;
-  /// for the template of single texts and that of pairs the number of pieces, and of each piece
-  /// its kind (0 special token, 1 first text, 2 second text), id (0 for texts) and type id;
-  /// the number of added tokens; of each, in the order of ids, its id, special, single word,
-  /// strips left, strips right, normalized.
-  func sha256(unknownID: Int32) -> String {
-    var form = CanonicalForm()
-    form.hash.update(data: Array("lockstep vocabulary 1\n".utf8))
-    form.append(vocabulary.tokens.count)
-    for token in vocabulary.tokens { form.append(token) }
-    form.append(Int(unknownID))
-    form.append(continuationPrefix)
-    form.append(maxScalarsPerWord)
-    form.append([
-      normalizer.cleansText, normalizer.splitsChinese, normalizer.stripsAccents,
-      normalizer.lowercases,
-    ])
-    for pieces in [template.single, template.pair] {
-      form.append(pieces.count)
-      for piece in pieces {
-        switch piece.content {
-        case .special(let id): form.append(0, id: Int(id), typeID: piece.typeID)
-        case .first: form.append(1, id: 0, typeID: piece.typeID)
-        case .second: form.append(2, id: 0, typeID: piece.typeID)
-        }
-      }
+  private func wordsByBytes() -> ByteTrie {
+    var words = ByteTrie(capacity: vocabulary.trie.nodeCount)
+    for (id, token) in vocabulary.tokens.enumerated()
+    where vocabulary.trie.value(of: token.utf8) != nil {
+      if let bytes = ByteAlphabet.bytes(of: token) { _ = words.insert(bytes, value: Int32(id)) }
     }
-    form.append(addedTokens.count)
-    for token in addedTokens.sorted(by: { $0.id < $1.id }) {
-      form.append(Int(token.id))
-      form.append([
-        token.isSpecial, token.isSingleWord, token.stripsLeft, token.stripsRight,
-        token.isNormalized,
-      ])
-    }
-    return form.hexadecimal()
-  }
-}
-
-/// The bytes described at `TokenizerDefinition.sha256`, hashed as they come.
-private struct CanonicalForm {
-  var hash = SHA256()
-
-  mutating func append(_ integer: Int) {
-    let word = UInt32(truncatingIfNeeded: integer)
-    hash.update(data: (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) })
-  }
-
-  mutating func append(_ string: String) {
-    let bytes = Array(string.utf8)
-    append(bytes.count)
-    hash.update(data: bytes)
-  }
-
-  mutating func append(_ flags: [Bool]) {
-    hash.update(data: flags.map { $0 ? 1 : 0 } as [UInt8])
-  }
-
-  mutating func append(_ kind: UInt8, id: Int, typeID: UInt8) {
-    hash.update(data: [kind])
-    append(id)
-    hash.update(data: [typeID])
-  }
-
-  func hexadecimal() -> String {
-    hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    return words
   }
 }

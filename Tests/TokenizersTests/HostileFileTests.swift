@@ -40,14 +40,15 @@ struct HostileFileTests {
     #expect(missing?.found == "no such folder")
     let folder = try TemporaryFolder()
     let empty = #expect(throws: TokenizerError.self) { try Tokenizer(modelFolder: folder.path) }
-    #expect(empty?.expected == "tokenizer.json or vocab.txt")
+    #expect(empty?.expected.hasPrefix("tokenizer.json, vocab.txt, ") == true)
     #expect(empty?.place == folder.path)
   }
 
   @Test(
     "a part of tokenizer.json of a type that is not supported, with file and key",
     arguments: [
-      ("model", "BPE", "\"WordPiece\""), ("normalizer", "NFC", "\"BertNormalizer\""),
+      ("model", "WordLevel", "one of WordPiece, BPE, Unigram"),
+      ("normalizer", "NFC", "\"BertNormalizer\""),
       ("pre_tokenizer", "ByteLevel", "\"BertPreTokenizer\""),
       (
         "post_processor", "ByteLevel",
@@ -212,9 +213,9 @@ struct HostileFileTests {
   func otherClass() throws {
     let error = try error(
       ofVocabulary: Data("[UNK]\n[CLS]\n[SEP]\n".utf8),
-      config: "{\"tokenizer_class\": \"RobertaTokenizerFast\"}")
+      config: "{\"tokenizer_class\": \"BertweetTokenizerFast\"}")
     #expect(error.place.hasSuffix("tokenizer_config.json, key tokenizer_class"))
-    #expect(error.found == "the string \"RobertaTokenizerFast\"")
+    #expect(error.found == "the string \"BertweetTokenizerFast\"")
   }
 
   @Test("a file that is a folder")

@@ -21,6 +21,15 @@ package enum JSON: Sendable {
     self = try parser.parseText()
   }
 
+  /// A number of either form; nil for anything else.
+  package var double: Double? {
+    switch self {
+    case .integer(let value): return Double(value)
+    case .number(let value): return value
+    default: return nil
+    }
+  }
+
   /// What an error message calls the value.
   package var kind: String {
     switch self {

@@ -30,11 +30,20 @@ struct TokenizerFiles {
     if let field = try json("tokenizer.json") {
       return try TokenizerDefinition(tokenizerJSON: field)
     }
-    if has("vocab.txt") { return try TokenizerDefinition(vocabularyIn: self) }
-    throw TokenizerError(
-      place: modelFolder, expected: "tokenizer.json or vocab.txt",
-      found: ModelFile.exists(modelFolder) ? "neither" : "no such folder",
-      remedy: "give a model folder in Hugging Face layout")
+    guard let kind = try TokenizerKind(files: self) else {
+      throw TokenizerError(
+        place: modelFolder,
+        expected: "tokenizer.json, vocab.txt, vocab.json with merges.txt, spm.model or "
+          + "sentencepiece.bpe.model",
+        found: ModelFile.exists(modelFolder) ? "none" : "no such folder",
+        remedy: "give a model folder in Hugging Face layout")
+    }
+    switch kind {
+    case .bert, .mpnet: return try TokenizerDefinition(vocabularyIn: self, kind: kind)
+    case .roberta, .deberta: return try TokenizerDefinition(mergesIn: self, kind: kind)
+    case .debertaV2, .xlmRoberta: return try TokenizerDefinition(sentencePieceIn: self, kind: kind)
+    case .canine: return .canine()
+    }
   }
 }
 

@@ -1,12 +1,13 @@
-/// The settings beside a vocab.txt. A folder without tokenizer_config.json gets BERT's own: lower
-/// case, no accents, Chinese split.
+/// The settings beside a vocabulary file: tokenizer_config.json, special_tokens_map.json and
+/// added_tokens.json. What they leave out is as the kind of tokenizer has it.
 struct TokenizerSettings {
-  let normalizer: NormalizerSettings
+  let kind: TokenizerKind
   let unknown: String
   let classifier: String
   let separator: String
   /// The file to name in errors about added tokens.
   let place: String
+  private let config: JSONField
   /// Named and additional special tokens, in the order in which `transformers` adds them.
   private let special: [AddedToken]
   /// Tokens with ids of their own, from tokenizer_config.json's `added_tokens_decoder` or
@@ -16,36 +17,26 @@ struct TokenizerSettings {
   /// More than any vocabulary has, and far enough from the end of Int32 to count on from there.
   private static let maxID = Int32(ByteTrie.maxNodes)
 
-  private static let classes = [
-    "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer",
-    "ConvBertTokenizer",
-  ]
-
-  init(files: TokenizerFiles) throws {
+  init(files: TokenizerFiles, kind: TokenizerKind) throws {
+    self.kind = kind
     place = files.path("tokenizer_config.json")
-    let config =
-      try files.json("tokenizer_config.json") ?? JSONField(file: place, value: .object([]))
-    try Self.checkClass(config.member("tokenizer_class"))
-    let stripsAccents = try config.member("strip_accents")
-    normalizer = NormalizerSettings(
-      cleansText: true,
-      splitsChinese: try config.member("tokenize_chinese_chars").bool(default: true),
-      stripsAccents: stripsAccents.isNull ? nil : try stripsAccents.bool(),
-      lowercases: try config.member("do_lower_case").bool(default: true))
+    config = try files.json("tokenizer_config.json") ?? JSONField(file: place, value: .object([]))
 
     // A config with added_tokens_decoder is complete; else the older files add to it.
     let decoder = try config.member("added_tokens_decoder")
     let map = decoder.isNull ? try files.json("special_tokens_map.json") : nil
     let reader = SpecialTokenReader(config: config, map: map)
-    let unknown = try reader.required("unk_token", default: "[UNK]")
-    let separator = try reader.required("sep_token", default: "[SEP]")
-    let classifier = try reader.required("cls_token", default: "[CLS]")
+    let names = kind.specialTokens
+    let unknown = try reader.required("unk_token", default: names.unknown)
+    let separator = try reader.required("sep_token", default: names.separator)
+    let classifier = try reader.required("cls_token", default: names.classifier)
     (self.unknown, self.separator) = (unknown.content, separator.content)
     self.classifier = classifier.content
     let named = [
-      try reader.token("bos_token", default: nil), try reader.token("eos_token", default: nil),
-      unknown, separator, try reader.token("pad_token", default: "[PAD]"), classifier,
-      try reader.token("mask_token", default: "[MASK]"),
+      try reader.token("bos_token", default: names.beginning),
+      try reader.token("eos_token", default: names.end),
+      unknown, separator, try reader.token("pad_token", default: names.padding), classifier,
+      try reader.mask(kind),
     ]
     special =
       try named.compactMap { $0 } + reader.list("additional_special_tokens")
@@ -55,6 +46,19 @@ struct TokenizerSettings {
     } else {
       numbered = try files.json("added_tokens.json").map(Self.numbered(ids:)) ?? []
     }
+  }
+
+  func bool(_ key: String, default value: Bool) throws -> Bool {
+    try config.member(key).bool(default: value)
+  }
+
+  /// BERT's normaliser.
+  func bertNormalizer() throws -> NormalizerSettings {
+    let stripsAccents = try config.member("strip_accents")
+    return NormalizerSettings(
+      cleansText: true, splitsChinese: try bool("tokenize_chinese_chars", default: true),
+      stripsAccents: stripsAccents.isNull ? nil : try stripsAccents.bool(),
+      lowercases: try bool("do_lower_case", default: true))
   }
 
   /// The added tokens with ids: those that have ids of their own, then the special ones, which take
@@ -79,16 +83,6 @@ struct TokenizerSettings {
       tokens.append(token)
     }
     return tokens.filter(\.isSpecial) + tokens.filter { !$0.isSpecial }
-  }
-
-  private static func checkClass(_ field: JSONField) throws {
-    if field.isNull { return }
-    let name = try field.string()
-    let stem = name.hasSuffix("Fast") ? String(name.dropLast(4)) : name
-    if classes.contains(where: stem.hasSameBytes) { return }
-    throw field.failure(
-      "one of \(classes.joined(separator: ", "))",
-      remedy: "put the model's tokenizer.json into the folder, or take a BERT model")
   }
 
   /// `{"30522": {"content": "[NEW]", "special": false, ..}}`
@@ -126,6 +120,18 @@ private struct SpecialTokenReader {
     return name.map { AddedToken(content: $0, id: 0, isSpecial: true) }
   }
 
+  /// `<mask>` takes the space before it along, where a model learned it so; in files of some kinds
+  /// even if they do not say so.
+  func mask(_ kind: TokenizerKind) throws -> AddedToken? {
+    guard var mask = try token("mask_token", default: kind.specialTokens.mask) else { return nil }
+    switch try field("mask_token").value {
+    case .null: mask.stripsLeft = kind.maskStrips != .never
+    case .string: mask.stripsLeft = kind.maskStrips == .unlessSaid
+    default: break
+    }
+    return mask
+  }
+
   func required(_ role: String, default name: String) throws -> AddedToken {
     if let token = try token(role, default: name) { return token }
     throw try field(role).failure("a token")
@@ -157,13 +163,5 @@ extension AddedToken {
       isNormalized = try field.member("normalized").bool(default: !isSpecial)
     }
     if content.isEmpty { throw field.failure("a token", found: "an empty one") }
-  }
-}
-
-extension JSONField {
-  fileprivate func bool(default value: Bool) throws -> Bool { isNull ? value : try bool() }
-
-  fileprivate func has(_ key: String) throws -> Bool {
-    try members().contains { $0.key.hasSameBytes(as: key) }
   }
 }

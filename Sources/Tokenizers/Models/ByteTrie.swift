@@ -57,6 +57,16 @@ struct ByteTrie: Sendable {
     return values[Int(node)]
   }
 
+  /// The value of the entry `text[range]`.
+  func value(of range: Range<Int>, in text: Span<UInt8>) -> Int32? {
+    var node = Self.root
+    for position in range {
+      guard let next = child(of: node, text[position]) else { return nil }
+      node = next
+    }
+    return values[Int(node)] == Self.absent ? nil : values[Int(node)]
+  }
+
   /// The longest non-empty entry below `start` that `text[position..<end]` begins with: its value
   /// and where it ends in `text`.
   @inline(__always)
@@ -73,6 +83,23 @@ struct ByteTrie: Sendable {
       if value != Self.absent { best = (value, cursor) }
     }
     return best
+  }
+
+  /// Calls `body` with the value and the end of every non-empty entry that `text[position..<end]`
+  /// begins with, the shortest first.
+  @inline(__always)
+  func forEachMatch(
+    in text: Span<UInt8>, from position: Int, to end: Int,
+    _ body: (_ value: Int32, _ end: Int) -> Void
+  ) {
+    var node = Self.root
+    var cursor = position
+    while cursor < end, let next = child(of: node, text[cursor]) {
+      node = next
+      cursor += 1
+      let value = values[Int(node)]
+      if value != Self.absent { body(value, cursor) }
+    }
   }
 
   @inline(__always)

@@ -13,6 +13,12 @@ struct Vocabulary: Sendable {
     var place: String
   }
 
+  /// That of a model without tokens of its own.
+  init() {
+    tokens = []
+    trie = ByteTrie()
+  }
+
   /// Checks that every token and every id comes once and that no id is left out.
   init(model: [Entry], added: [Entry], file: String) throws {
     if model.isEmpty {

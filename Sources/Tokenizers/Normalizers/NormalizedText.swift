@@ -7,6 +7,10 @@ protocol NormalizedText {
   /// `source` is what `byte` was made from, in the text that is being normalised: all that became
   /// the scalar which `byte` belongs to.
   mutating func append(_ byte: UInt8, source: Range<Int>)
+  /// Appends whole scalars of the text that is being normalised.
+  mutating func append(contentsOf text: Span<UInt8>, in range: Range<Int>)
+  /// Sources in `text` become what of the text before it they were made from.
+  mutating func resolveSources(through text: Self)
   mutating func removeAll()
 }
 
@@ -24,6 +28,13 @@ extension [UInt8]: NormalizedText {
   @inline(__always)
   mutating func append(_ byte: UInt8, source: Range<Int>) { append(byte) }
 
+  mutating func append(contentsOf text: Span<UInt8>, in range: Range<Int>) {
+    reserveCapacity(count + range.count)
+    for position in range { append(text[position]) }
+  }
+
+  mutating func resolveSources(through text: [UInt8]) {}
+
   mutating func removeAll() { removeAll(keepingCapacity: true) }
 }
 
@@ -38,6 +49,19 @@ struct AlignedText: NormalizedText {
   mutating func append(_ byte: UInt8, source: Range<Int>) {
     bytes.append(byte)
     sources.append(source)
+  }
+
+  mutating func append(contentsOf text: Span<UInt8>, in range: Range<Int>) {
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let start = position
+      let scalar = nextScalar(in: text, at: &position)
+      append(scalar, source: start..<position)
+    }
+  }
+
+  mutating func resolveSources(through text: AlignedText) {
+    sources = sources.map(text.source(of:))
   }
 
   mutating func removeAll() {

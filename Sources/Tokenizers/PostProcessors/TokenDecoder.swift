@@ -1,3 +1,33 @@
+/// Puts tokens together to text again.
+enum TokenDecoder: Sendable, Equatable {
+  case wordPiece(WordPieceDecoder)
+  /// Tokens spelled in GPT-2's alphabet of bytes.
+  case byteLevel
+  /// `replacement` stands for a space; those of the first token are dropped if `isPrefixed`.
+  case metaspace(replacement: Unicode.Scalar, isPrefixed: Bool)
+
+  func decode(_ tokens: [String]) -> String {
+    switch self {
+    case .wordPiece(let decoder): return decoder.decode(tokens)
+    case .byteLevel:
+      let bytes = tokens.flatMap { ByteAlphabet.bytes(of: $0) ?? Array($0.utf8) }
+      return String(decoding: bytes, as: UTF8.self)
+    case .metaspace(let replacement, let isPrefixed):
+      var text = String.UnicodeScalarView()
+      for (index, token) in tokens.enumerated() {
+        for scalar in token.unicodeScalars {
+          if scalar != replacement {
+            text.append(scalar)
+          } else if index > 0 || !isPrefixed {
+            text.append(" ")
+          }
+        }
+      }
+      return String(text)
+    }
+  }
+}
+
 /// Puts tokens together to text again (Hugging Face's WordPiece decoder).
 struct WordPieceDecoder: Sendable, Equatable {
   /// A token that begins with it goes on with the word before.
