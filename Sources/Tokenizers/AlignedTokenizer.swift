@@ -71,7 +71,7 @@ extension Tokenizer {
   func aligned(_ text: String, limit: Int) -> AlignedTokens {
     var tokens = AlignedTokens()
     tokenize(text, limit: limit, into: &tokens)
-    trimming?.trim(&tokens, of: text, isWord: false, token: token(of:))
+    trimming?.trim(&tokens, from: 0, of: text, isWord: false, token: token(of:))
     return tokens
   }
 

@@ -7,6 +7,8 @@ protocol TokenOutput {
   var count: Int { get }
   /// `range` is what the token stands for: in the text as the model has it, until `resolve` is called.
   mutating func append(_ id: Int32, range: Range<Int>)
+  /// An added token that was found in `text` itself.
+  mutating func append(match id: Int32, range: Range<Int>, of text: Span<UInt8>)
   mutating func truncate(to count: Int)
   /// The tokens from index `start` on, whose ranges are of `text`, get ranges of the bytes that
   /// `text` was made from, those moved by `offset`.
@@ -28,6 +30,10 @@ struct TokenIDs: TokenOutput {
   @inline(__always)
   mutating func append(_ id: Int32, range: Range<Int>) { ids.append(id) }
 
+  mutating func append(match id: Int32, range: Range<Int>, of text: Span<UInt8>) {
+    ids.append(id)
+  }
+
   mutating func truncate(to count: Int) { ids.removeSubrange(count...) }
 
   @inline(__always)
@@ -48,12 +54,21 @@ struct AlignedTokens: TokenOutput {
   private(set) var ids: [Int32] = []
   /// [tokens]
   var ranges: [Range<Int>] = []
+  /// By index, of tokens found in the text itself, how many scalars of white space they took along.
+  private(set) var matches: [Int: (leading: Int, trailing: Int)] = [:]
 
   var count: Int { ids.count }
 
   mutating func append(_ id: Int32, range: Range<Int>) {
     ids.append(id)
     ranges.append(range)
+  }
+
+  mutating func append(match id: Int32, range: Range<Int>, of text: Span<UInt8>) {
+    var form: [UInt8] = []
+    form.append(contentsOf: text, in: range)
+    matches[count] = SpaceTrimming.spaces(around: String(decoding: form, as: UTF8.self))
+    append(id, range: range)
   }
 
   mutating func truncate(to count: Int) {

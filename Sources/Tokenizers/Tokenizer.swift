@@ -191,7 +191,7 @@ package final class Tokenizer: Sendable {
     var normalized = Tokens.Text()
     for piece in rawMatcher.split(bytes) where tokens.count < limit {
       if let id = piece.id {
-        tokens.append(id, range: piece.range)
+        tokens.append(match: id, range: piece.range, of: bytes)
         continue
       }
       let text = bytes.extracting(piece.range)
@@ -227,7 +227,7 @@ package final class Tokenizer: Sendable {
     }
     for piece in normalizedMatcher.split(text) where tokens.count < limit {
       if let id = piece.id {
-        tokens.append(id, range: piece.range)
+        tokens.append(match: id, range: piece.range, of: text)
       } else {
         model.tokenize(
           piece.range, of: text, isFirst: position.isAtStart && piece.range.lowerBound == 0,
