@@ -40,7 +40,7 @@ struct ModelReader {
   static func pieces(of field: JSONField) throws -> [(entry: Vocabulary.Entry, score: Double)] {
     let place = "\(field.file), key \(field.path)"
     guard case .array(let elements) = field.value else { throw field.failure("an array") }
-    return try elements.enumerated().map { id, element in
+    let pieces = try elements.enumerated().map { id, element in
       guard case .array(let pair) = element, pair.count == 2, case .string(let token) = pair[0],
         let score = pair[1].double
       else {
@@ -50,6 +50,8 @@ struct ModelReader {
       }
       return (Vocabulary.Entry(token: token, id: id, place: "\(place)[\(id)]"), score)
     }
+    try Unigram.check(pieces.map(\.0))
+    return pieces
   }
 
   func wordPiece() throws -> WordPieceDefinition {
@@ -113,7 +115,6 @@ struct ModelReader {
   func unigram() throws -> UnigramDefinition {
     let unknown = try model.member("unk_id")
     let pieces = try Self.pieces(of: model.member("vocab"))
-    try Unigram.check(pieces.map(\.entry))
     return UnigramDefinition(
       preTokenizer: try MetaspaceReader.preTokenizer(root.member("pre_tokenizer")),
       scores: pieces.map(\.score),
