@@ -28,6 +28,26 @@ struct RowTests {
       try output(#"{"text": "a", "pair": null, "max_length": null}"#) == output(#"{"text": "a"}"#))
   }
 
+  @Test("of words give each token's word, of texts what each token stands for if asked")
+  func sources() throws {
+    #expect(
+      try output(#"{"words": ["a", "", "b"], "max_length": 4}"#)
+        == "{\"ids\": [2, 5, 6, 3], \"type_ids\": [0, 0, 0, 0], "
+        + "\"words\": [null, 0, 2, null]}\n")
+    var rows = TokenizeRows(
+      tokenizer: try Tokenizer(modelFolder: Fixture.path("uncased")), maxLength: nil,
+      givesOffsets: true, name: "<standard input>")
+    var output: [UInt8] = []
+    try rows.tokenize(line: Array(#"{"text": "\u4e2d a", "pair": "B"}"#.utf8), into: &output)
+    let text = String(decoding: output, as: UTF8.self)
+    #expect(
+      text.hasSuffix(
+        "\"offsets\": [null, [0, 3], [4, 5], null, [0, 1], null], "
+          + "\"texts\": [null, 0, 0, null, 1, null]}\n"))
+    let bad = #expect(throws: TokenizerError.self) { try self.output(#"{"words": "a"}"#) }
+    #expect(bad?.place == "<standard input>:1, key words")
+  }
+
   @Test("are cut to their own max_length, else to the default")
   func lengths() throws {
     let row = #"{"text": "a b c d"}"#
