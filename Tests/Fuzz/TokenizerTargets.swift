@@ -95,13 +95,14 @@ let tokenizerTargets = [
     try use(Tokenizer(modelFolder: "\(scratch)/\(folder)"))
   },
   FuzzTarget(
-    "sentencepiece", seeds: [fixture("subword/unigram/spm.model")], words: []
+    "sentencepiece", seeds: [fixture("subword/unigram/spm.model")],
+    words: ["\u{2581}", "[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", "<0x61>"]
   ) { bytes in
     mkdir("\(scratch)/sentencepiece", 0o700)
     _ = write(bytes, to: "sentencepiece/spm.model")
     try use(Tokenizer(modelFolder: "\(scratch)/sentencepiece"))
   },
-  FuzzTarget("character-map", seeds: [characterMap], words: []) { bytes in
+  FuzzTarget("character-map", seeds: [characterMap], words: ["\u{FB01}", "\u{E9}"]) { bytes in
     guard let map = CharacterMap(blob: Array(bytes)) else { return }
     for text in ["", "abc", "\u{FB01}\u{301}\u{3000}\r\n", "\u{1F600}\u{200D}\u{1F600}"] {
       var plain: [UInt8] = []

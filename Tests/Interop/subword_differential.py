@@ -31,9 +31,13 @@ def changed(base, model={}, added=(), **parts):
     value = copy.copy(base)
     value["truncation"] = value["padding"] = None
     value["model"] = dict(base["model"], **model)
-    size = len(value["model"]["vocab"])
-    known = set(value["model"]["vocab"]) if isinstance(value["model"]["vocab"], dict) else {p for p, _ in value["model"]["vocab"]}
-    value["added_tokens"] = base["added_tokens"] + [token(c, size + i, **f) for i, (c, f) in enumerate(added) if c not in known]
+    vocab = value["model"]["vocab"]
+    ids = vocab if isinstance(vocab, dict) else {piece: id for id, (piece, _) in enumerate(vocab)}
+    # Those that the model does not know come after it.
+    unknown = [t for t in base["added_tokens"] if t["content"] not in ids]
+    tokens = [dict(t, id=ids[t["content"]]) for t in base["added_tokens"] if t["content"] in ids]
+    new = unknown + [token(c, 0, **f) for c, f in added if c not in ids]
+    value["added_tokens"] = tokens + [dict(t, id=len(ids) + i) for i, t in enumerate(new)]
     value.update(parts)
     return value
 
