@@ -3,6 +3,9 @@ import Testing
 
 @testable import Shards
 
+/// A Python with tokenizers and h5py.
+private let python = ProcessInfo.processInfo.environment["LOCKSTEP_PYTHON"]
+
 /// `lockstep shard` for each task, from the samples in launch/.
 @Suite struct ShardTaskTests {
   private static let sample = Program.package + "/launch/sample/tasks"
@@ -101,6 +104,34 @@ import Testing
         ["black", "book", "white", "stone", "yellow"], ["stone", "yellow", "clock"],
       ])
     #expect(answers == ["", "green coat", "", ""])
+  }
+
+  @Test(
+    "Windows are those of Hugging Face's run_qa",
+    .enabled(if: python != nil, "LOCKSTEP_PYTHON names no Python with tokenizers and h5py"),
+    arguments: ["bpe", "unigram", "mpnet"])
+  func windowsOfRunQA(kind: String) throws {
+    let (file, model) = (
+      Self.sample + "/questions-dev.json", Program.fixtures + "/subword/" + kind
+    )
+    let result = try Program.run([
+      "shard", file, "--task", "question-answering", "--model", model, "--output",
+      folder.path + "/shards", "--max-length", "60", "--doc-stride", "12",
+    ])
+    #expect(result.status == 0, "\(result.errors)")
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: try #require(python))
+    process.arguments = [
+      Program.package + "/Tests/Interop/question_windows.py", model, file,
+      folder.path + "/shards", "60", "12",
+    ]
+    process.standardOutput = output
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    #expect(text.hasSuffix("\"other_labels_in_run_qa\": 0}\n"), "\(text)")
   }
 
   @Test("The same seed gives the same segments, half of them of another document")
