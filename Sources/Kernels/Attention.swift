@@ -132,11 +132,29 @@ package enum Attention {
     }
   }
 
-  private static func length(_ cumulativeLengths: UnsafeBufferPointer<Int32>, _ s: Int) -> Int {
+  /// p [n,n] of a head of dataset row `row` after dropout: a copy in `kept`, or p itself without dropout.
+  ///
+  /// - Parameter firstCounter: Of head 0's first element.
+  static func dropped(
+    _ kept: MutableFloats, _ p: Floats, count n: Int, head: Int, row: UInt32, firstCounter: Int = 0,
+    _ key: DropoutKey
+  ) -> Floats {
+    guard key.isActive else { return p }
+    for i in 0..<n {
+      let (kept, p) = (kept + i * n, p + i * n)
+      let block = firstCounter + (head * n + i) * DropoutKey.blocks(width: n)
+      key.map(kept, count: n, row: row, block: block) { factor, j, lanes in
+        load(p, j, lanes) * factor
+      }
+    }
+    return Floats(kept)
+  }
+
+  static func length(_ cumulativeLengths: UnsafeBufferPointer<Int32>, _ s: Int) -> Int {
     Int(cumulativeLengths[s + 1]) - Int(cumulativeLengths[s])
   }
 
-  private static func squares(
+  static func squares(
     _ cumulativeLengths: UnsafeBufferPointer<Int32>, before sequence: Int
   ) -> Int {
     (0..<sequence).reduce(0) { sum, s in
@@ -185,16 +203,8 @@ private struct Head {
 
   /// p [n,n] after dropout: a copy in scratch, or p itself without dropout.
   func dropped(_ p: Floats, _ key: DropoutKey) -> Floats {
-    guard key.isActive else { return p }
-    let n = length
-    for i in 0..<n {
-      let (kept, p) = (scratch + i * n, p + i * n)
-      let block = firstCounter + (number * n + i) * DropoutKey.blocks(width: n)
-      key.map(kept, count: n, row: row, block: block) { factor, j, lanes in
-        load(p, j, lanes) * factor
-      }
-    }
-    return Floats(scratch)
+    Attention.dropped(
+      scratch, p, count: length, head: number, row: row, firstCounter: firstCounter, key)
   }
 
   /// c [n,n] = a [n,width] · b [n,width]ᵀ, both with their row strides.

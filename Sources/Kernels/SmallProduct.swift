@@ -55,10 +55,15 @@ enum SmallProduct {
   ///
   /// Element (i, k) of a is a[i * aRow + k * aDepth]; rows of c are `cRow` apart; b is packed; `tile`
   /// is scratch of tileRows * depth floats.
+  ///
+  /// - Parameter packedDepth: Rows of the packed operand, where those from `b` on are only some of
+  ///   them; nil: depth.
   static func multiply(
     _ c: MutableFloats, cRow: Int, _ a: Floats, aRow: Int, aDepth: Int, packed b: Floats,
-    tile: MutableFloats, rows: Int, columns: Int, depth: Int, accumulate: Bool
+    packedDepth: Int? = nil, tile: MutableFloats, rows: Int, columns: Int, depth: Int,
+    accumulate: Bool
   ) {
+    let panelCount = panel * (packedDepth ?? depth)
     for i in stride(from: 0, to: rows, by: tileRows) {
       let tall = min(tileRows, rows - i)
       var left = Operand(start: a + i * aRow, row: aRow, depth: aDepth, rows: tall)
@@ -69,7 +74,7 @@ enum SmallProduct {
         multiplyTile(
           c + i * cRow + j, cRow, left, b, columns: min(panel, columns - j), depth: depth,
           accumulate: accumulate)
-        b += panel * depth
+        b += panelCount
       }
     }
   }

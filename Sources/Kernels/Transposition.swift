@@ -40,6 +40,24 @@ struct Transposition {
     put(7, r7)
   }
 
+  /// Adds the first `rows` rows and `lanes` columns of the transpose, `stride` apart.
+  @inline(__always)
+  func add(to p: MutableFloats, stride: Int, rows: Int, _ lanes: Int) {
+    @inline(__always)
+    func put(_ i: Int, _ v: Vector) {
+      guard i < rows else { return }
+      store(load(p, i &* stride, lanes) + v, p, i &* stride, lanes)
+    }
+    put(0, r0)
+    put(1, r1)
+    put(2, r2)
+    put(3, r3)
+    put(4, r4)
+    put(5, r5)
+    put(6, r6)
+    put(7, r7)
+  }
+
   /// Swaps odd lanes of a with even lanes of b.
   @inline(__always)
   private static func exchange1(_ a: Vector, _ b: Vector) -> (Vector, Vector) {
