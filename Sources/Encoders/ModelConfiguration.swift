@@ -39,6 +39,8 @@ package struct ModelConfiguration: Sendable, Equatable {
   package var attentionDropout: Float
   /// Dropout before the classifier; `hiddenDropout` where config.json says null.
   package var classifierDropout: Float
+  /// Dropout before the dense layer of a sequence's head, where the architecture has a key for it.
+  var poolerDropout: Float = 0
   /// Dropout before the head of question answering.
   var answerDropout: Float = 0
   /// Standard deviation of newly initialised weights.
@@ -66,7 +68,14 @@ package struct ModelConfiguration: Sendable, Equatable {
     return min(maxPositions, canine.hashBuckets) / canine.downsamplingRate * canine.downsamplingRate
   }
   /// Whether tokens get a vector for where they stand, beside what attention knows of it.
-  var hasPositionTable: Bool { true }
+  var hasPositionTable: Bool { disentangled?.biasesInput ?? true }
+  /// How attention is disentangled; nil for other architectures than DeBERTa.
+  var disentangled: DisentangledSettings? {
+    guard case .disentangled(let settings) = particulars else { return nil }
+    return settings
+  }
+  /// Whether padding that is computed has embeddings of zeros.
+  var masksPadding: Bool { disentangled != nil }
   /// Whether the word table is also the weight of the layer that predicts words.
   var tiesWordTable: Bool { task == .pretraining }
 
@@ -129,6 +138,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     classifierDropout = Float(
       try names.classifierDropout.map { try keys.number($0, default: dropout, in: 0...0.999) }
         ?? dropout)
+    poolerDropout = Float(
+      try names.poolerDropout.map { try keys.number($0, default: 0, in: 0...0.999) } ?? 0)
     answerDropout = Float(
       try names.answerDropout.map { try keys.number($0, default: dropout, in: 0...0.999) } ?? 0)
     initializerRange = Float(try keys.number("initializer_range", default: 0.02, in: 0...100))
@@ -202,6 +213,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     hiddenDropout = probability
     attentionDropout = probability
     classifierDropout = probability
+    poolerDropout = probability
     answerDropout = probability
   }
 
@@ -222,6 +234,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     object[names.hiddenDropout] = .number(shortest(hiddenDropout))
     object[names.attentionDropout] = .number(shortest(attentionDropout))
     if let key = names.classifierDropout { object[key] = .number(shortest(classifierDropout)) }
+    if let key = names.poolerDropout { object[key] = .number(shortest(poolerDropout)) }
     if let key = names.answerDropout { object[key] = .number(shortest(answerDropout)) }
     object["initializer_range"] = .number(shortest(initializerRange))
     object[names.activation] = .string("gelu")

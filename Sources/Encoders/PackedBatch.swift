@@ -102,7 +102,10 @@ package struct PackedBatch: Sendable {
           expected: "an id below the model's vocabulary of \(configuration.vocabularySize)",
           found: "\(inputIDs[token])", remedy: "cut the shards with this model's tokenizer")
       }
-      guard let typeIDs else { continue }
+      // A family with types may have a model without a table of them, which does not look at types.
+      guard let typeIDs,
+        configuration.typeVocabularySize > 0 || !configuration.architecture.keys.hasTypes
+      else { continue }
       for token in tokens where Int(typeIDs[token]) >= max(1, configuration.typeVocabularySize) {
         throw EncoderError(
           "row \(rows[sequence]), token \(token - tokens.lowerBound)",

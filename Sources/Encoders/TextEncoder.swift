@@ -114,7 +114,8 @@ struct Pass {
   }
 
   /// The key of a dropout layer. Sites: 0 embeddings; 3i+1 attention probabilities, 3i+2 attention output
-  /// and 3i+3 feed-forward output of layer i; after the last layer's, the head's.
+  /// and 3i+3 feed-forward output of layer i; after the last layer's, the head's. From 65,536 on, the
+  /// relative positions of each layer.
   func key(_ site: Int, _ probability: Float) -> DropoutKey {
     DropoutKey(
       seed: dropout?.seed ?? 0, step: dropout?.step ?? 0, site: UInt32(site),
@@ -134,6 +135,11 @@ struct Pass {
     sorted.sort(count: tokens.count, row)
     Embedding.sumRows(
       table, Floats(gradient), sorted, parts: tokens.parts, width: configuration.hiddenSize, pool)
+  }
+
+  /// Of what a layer's attention knows of relative positions: one mask for all rows of a step.
+  func positionKey(layer: Int, _ probability: Float) -> DropoutKey {
+    key((1 << 16) + layer, probability)
   }
 
   /// Of a head's dropout layers, from 0.

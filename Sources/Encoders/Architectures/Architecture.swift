@@ -35,7 +35,7 @@ package struct Architecture: Sendable {
 
   /// Every family that lockstep knows.
   package static let all: [Architecture] = [
-    .bert, .roberta, .xlmRoberta, .distilBert, .mpnet, .canine,
+    .bert, .roberta, .xlmRoberta, .distilBert, .mpnet, .canine, .deberta, .debertaV2,
   ]
 
   static func named(_ modelType: String) -> Architecture? {
@@ -58,6 +58,8 @@ struct ConfigurationNames: Sendable {
   var attentionDropout = "attention_probs_dropout_prob"
   /// nil: the dropout of hidden states.
   var classifierDropout: String? = "classifier_dropout"
+  /// Dropout before the dense layer of a sequence's head; nil: none.
+  var poolerDropout: String?
   /// Dropout before the answer's head; nil: none.
   var answerDropout: String?
   var hasTypes = true
@@ -70,4 +72,6 @@ package enum Particulars: Sendable, Equatable {
   /// MPNet: rows of the table of biases by distance.
   case relativeBias(buckets: Int)
   case characters(CanineSettings)
+  /// DeBERTa: what attention knows of relative positions.
+  case disentangled(DisentangledSettings)
 }

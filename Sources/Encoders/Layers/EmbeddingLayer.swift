@@ -65,7 +65,9 @@ final class EmbeddingLayer {
       type: parameters.type.map { p + $0 }, ids: pass.at.inputIDs,
       positions: pass.at.tokens.positions, typeIDs: pass.at.typeIDs, rows: rows, width: width,
       pass.pool)
-    return end.forward(scratch.a, pass, p)
+    _ = end.forward(scratch.a, pass, p)
+    clearPadding(of: output, pass)
+    return Floats(output)
   }
 
   /// Takes the gradient of `output` from scratch A, and leaves that of the embeddings' sum there.
@@ -74,6 +76,7 @@ final class EmbeddingLayer {
   ) -> Floats {
     let (rows, width) = (pass.tokens.count, configuration.hiddenSize)
     let gradient = scratch.a
+    clearPadding(of: gradient, pass)
     end.backward(gradient, pass, p, g)
     if let table = parameters.position {
       let offset = configuration.positionOffset
@@ -89,6 +92,16 @@ final class EmbeddingLayer {
     }
     tiedWords?.add(Floats(gradient), scratch.b, pass, g)
     return Floats(gradient)
+  }
+
+  /// Sets the rows [H] of padding to 0, where the architecture does so.
+  private func clearPadding(of x: MutableFloats, _ pass: Pass) {
+    guard configuration.masksPadding, let keyCounts = pass.tokens.keyCounts else { return }
+    let (bounds, width) = (pass.tokens.cumulativeLengths, configuration.hiddenSize)
+    for s in 0..<pass.sequences {
+      let first = Int(bounds[s]) + Int(keyCounts[s])
+      (x + first * width).update(repeating: 0, count: (Int(bounds[s + 1]) - first) * width)
+    }
   }
 }
 

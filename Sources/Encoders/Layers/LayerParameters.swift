@@ -19,7 +19,8 @@ struct TransformerNames: Sendable {
 ///
 /// H hidden, I intermediate.
 struct LayerParameters: Sendable {
-  /// [3H, H] and [3H]: query, key and value, one after the other.
+  /// [3H, H] and [3H]: query, key and value, one after the other. DeBERTa's first version has them by
+  /// heads instead, and biases that are apart.
   let attentionWeight: Int
   let attentionBias: Int?
   /// [H, H] and [H]
@@ -34,16 +35,16 @@ struct LayerParameters: Sendable {
   /// The layer's first tensor in the layout.
   var first: Int { attentionWeight }
 
+  /// - Parameter projections: Appends the weight and bias of queries, keys and values where they are not
+  ///   three tensors each; nil: they are.
   init(
     prefix: String, _ names: TransformerNames, _ model: ModelConfiguration,
-    _ layout: inout ParameterLayout
+    _ layout: inout ParameterLayout,
+    projections: ((inout ParameterLayout) -> (weight: Int, bias: Int?))? = nil
   ) {
     let hidden = model.hiddenSize
-    let projections = [names.query, names.key, names.value].map { prefix + $0 }
-    let weights = projections.map { layout.append($0 + ".weight", [hidden, hidden]) }
-    let biases = projections.map { layout.append($0 + ".bias", [hidden]) }
-    attentionWeight = weights[0]
-    attentionBias = biases[0]
+    (attentionWeight, attentionBias) =
+      projections?(&layout) ?? Self.projections(prefix, names, hidden, &layout)
     attentionOutput = LinearParameters(
       prefix + names.attentionOutput, inputs: hidden, outputs: hidden, &layout)
     attentionNorm = NormParameters(prefix + names.attentionNorm, width: hidden, &layout)
@@ -52,6 +53,15 @@ struct LayerParameters: Sendable {
     output = LinearParameters(
       prefix + names.output, inputs: model.intermediateSize, outputs: hidden, &layout)
     outputNorm = NormParameters(prefix + names.outputNorm, width: hidden, &layout)
+  }
+
+  private static func projections(
+    _ prefix: String, _ names: TransformerNames, _ hidden: Int, _ layout: inout ParameterLayout
+  ) -> (weight: Int, bias: Int?) {
+    let modules = [names.query, names.key, names.value].map { prefix + $0 }
+    let weights = modules.map { layout.append($0 + ".weight", [hidden, hidden]) }
+    let biases = modules.map { layout.append($0 + ".bias", [hidden]) }
+    return (weights[0], biases[0])
   }
 }
 

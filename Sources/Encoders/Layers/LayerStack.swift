@@ -93,9 +93,7 @@ final class LayerStack {
     let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
     let epsilon = configuration.layerNormEpsilon
     let projected = scratch.a
-    Linear.forward(
-      kept.attentionInput, input, p + layer.attentionWeight, layer.attentionBias.map { p + $0 },
-      rows: rows.count, inputs: hidden, outputs: 3 * hidden, pool)
+    attention.project(kept.attentionInput, input, layer: index, layer, rows, pass, p)
     attention.forward(
       kept.context, kept.probabilities, kept.attentionInput, layer: index,
       attentionKey(index, pass), rows, pass, p)
@@ -159,10 +157,7 @@ final class LayerStack {
     attention.backward(
       wide, c, kept.probabilities, kept.attentionInput, layer: index, attentionKey(index, pass),
       rows, pass, p, g)
-    Linear.backward(
-      a, g + layer.attentionWeight, layer.attentionBias.map { g + $0 }, wide, input,
-      p + layer.attentionWeight, rows: rows.parts, inputs: hidden, outputs: 3 * hidden,
-      accumulateInput: true, pool)
+    attention.projectBackward(a, Floats(wide), input, layer: index, layer, rows, pass, p, g)
   }
 
   // The layers' dropout sites, in the order of a layer's forward pass.

@@ -1,0 +1,211 @@
+import Foundation
+import Testing
+
+@testable import Encoders
+@testable import Kernels
+
+/// DeBERTa's parts that golden folders cannot show: bits, packing, dropout.
+@Suite struct DisentangledModelTests {
+  /// One way to configure attention.
+  struct Variant: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let json: String
+
+    init(_ type: String, _ keys: String) {
+      testDescription = "\(type) \(keys)"
+      json = """
+        {"model_type": "\(type)", "relative_attention": true, "vocab_size": 50, "hidden_size": 20,
+         "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 28,
+         "max_position_embeddings": 40, "num_labels": 3, "pooler_dropout": 0.2, \(keys)}
+        """
+    }
+
+    func configuration() throws -> ModelConfiguration {
+      try ModelConfiguration(json: Data(json.utf8), path: "config.json")
+    }
+  }
+
+  static let variants = [
+    Variant("deberta", #""pos_att_type": "c2p|p2c", "position_biased_input": false"#),
+    Variant("deberta", #""pos_att_type": ["c2p"], "max_relative_positions": 9"#),
+    Variant(
+      "deberta-v2",
+      #""pos_att_type": "p2c|c2p", "share_att_key": true, "position_buckets": 8, "#
+        + #""norm_rel_ebd": "layer_norm", "position_biased_input": false"#),
+    Variant(
+      "deberta-v2",
+      #""pos_att_type": ["c2p", "p2c"], "share_att_key": false, "position_buckets": 8, "#
+        + #""norm_rel_ebd": "layer_norm", "type_vocab_size": 2"#),
+    Variant("deberta-v2", #""pos_att_type": ["p2c"], "share_att_key": true"#),
+    Variant("deberta-v2", #""pos_att_type": ["p2c"], "share_att_key": false"#),
+  ]
+
+  private struct Model {
+    let model: EncoderModel
+    let parameters: Arena
+
+    init(_ configuration: ModelConfiguration) {
+      model = EncoderModel(configuration)
+      parameters = Arena(count: model.layout.count)
+      for parameter in model.layout.parameters {
+        Philox4x32.normal(
+          into: parameters.base + parameter.offset, count: parameter.count, seed: 11,
+          name: parameter.name, standardDeviation: 0.2)
+      }
+    }
+
+    func logits(
+      _ batch: PackedBatch, isTraining: Bool = false, dropout: DropoutStep? = nil, threads: Int = 1
+    ) -> [Float] {
+      let activations = Activations(model, isTraining: isTraining, threads: threads)
+      let pool = ThreadPool(threads: threads)
+      model.forward(batch, parameters.base, activations, dropout: dropout, pool)
+      let logits = model.logits(batch, activations, pool)[0]
+      return Array(UnsafeBufferPointer(start: logits.values, count: batch.sequenceCount * 3))
+    }
+
+    static func labels(_ batch: PackedBatch) -> [Float] {
+      batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
+    }
+
+    /// The gradient of what `prepare` leaves the buffers for.
+    func gradient(
+      _ batch: PackedBatch, dropout: DropoutStep?, threads: Int,
+      kernel: TileKernel = TileKernel.available[0], after previous: PackedBatch? = nil
+    ) -> [Float] {
+      let pool = ThreadPool(threads: threads, kernel: kernel)
+      let activations = Activations(model, isTraining: true, threads: threads)
+      let dense = Arena(count: model.layout.dense.count)
+      var tokens = Floats(parameters.base)
+      for batch in [previous, batch].compactMap({ $0 }) {
+        dense.base.update(repeating: .nan, count: dense.count)
+        model.forward(batch, parameters.base, activations, dropout: dropout, pool)
+        _ = model.loss(
+          batch, .multiLabel(Self.labels(batch)), LossCounts(rows: 3), activations, pool)
+        tokens = model.backward(
+          batch, parameters.base, dense.base, activations, dropout: dropout, pool)
+      }
+      let words = Arena(count: model.layout.wordTable.count)
+      let rows = RowTokens(tableRows: 50)
+      rows.sort(count: batch.tokenCount) { Int(batch.inputIDs[$0]) }
+      Embedding.sumRows(words.base, tokens, rows, parts: batch.tokenParts, width: 20, pool)
+      return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
+    }
+  }
+
+  private static let lengths = [9, 1, 40, 3, 17]
+  private static let rows: [UInt32] = [4, 8, 15, 16, 23]
+  private static let step = DropoutStep(seed: 1, step: 5)
+
+  private static func batch(
+    lengths: [Int] = lengths, rows: [UInt32] = rows, parts: Parts? = nil
+  ) -> PackedBatch {
+    var ids: [Int32] = []
+    var types: [UInt8] = []
+    var bounds: [Int32] = [0]
+    for (length, row) in zip(lengths, rows) {
+      ids += (0..<length).map { Int32(1 + ($0 * 7 + Int(row) * 13) % 49) }
+      types += (0..<length).map { $0 > length / 2 ? 1 : 0 }
+      bounds.append(Int32(ids.count))
+    }
+    return PackedBatch(
+      inputIDs: ids, typeIDs: types, cumulativeLengths: bounds, rows: rows, parts: parts)
+  }
+
+  @Test("a sequence's logits do not depend on what it is packed with", arguments: variants)
+  func packingChangesNothing(_ variant: Variant) throws {
+    let model = Model(try variant.configuration())
+    let together = model.logits(Self.batch(), threads: 2)
+    for (index, row) in Self.rows.enumerated() {
+      let alone = model.logits(Self.batch(lengths: [Self.lengths[index]], rows: [row]))
+      #expect(alone == Array(together[index * 3..<index * 3 + 3]))
+    }
+  }
+
+  @Test("gradients have the same bits on any threads and tiles, dropout on", arguments: variants)
+  func threadsChangeNothing(_ variant: Variant) throws {
+    let model = Model(try variant.configuration())
+    let batch = Self.batch(parts: Parts(bounds: [0, 2, 5]))
+    let reference = model.gradient(batch, dropout: Self.step, threads: 1)
+    #expect(reference.allSatisfy { $0.isFinite })
+    for threads in [2, 3, 5] {
+      let gradient = model.gradient(batch, dropout: Self.step, threads: threads)
+      #expect(gradient == reference, "\(threads) threads")
+    }
+    for kernel in TileKernel.available {
+      #expect(model.gradient(batch, dropout: Self.step, threads: 2, kernel: kernel) == reference)
+    }
+  }
+
+  @Test("buffers that another batch has used change nothing", arguments: variants)
+  func buffersAreReused(_ variant: Variant) throws {
+    let model = Model(try variant.configuration())
+    let batch = Self.batch(lengths: [5, 0, 12], rows: [1, 2, 3])
+    let reference = model.gradient(batch, dropout: Self.step, threads: 2)
+    let other = Self.batch(parts: Parts(bounds: [0, 1, 3, 3, 5]))
+    #expect(model.gradient(batch, dropout: Self.step, threads: 2, after: other) == reference)
+  }
+
+  @Test(
+    "micro-batches together have the bits of their gradients summed in the tree",
+    arguments: variants, [[0, 5], [0, 2, 5], [0, 1, 1, 4, 5], [0, 0, 1, 2, 2, 3, 4, 5, 5]])
+  func partsTogether(_ variant: Variant, bounds: [Int]) throws {
+    let model = Model(try variant.configuration())
+    let parts = Parts(bounds: bounds)
+    func sum(_ range: Range<Int>) -> [Float] {
+      guard range.count > 1 else {
+        let own = parts[range.lowerBound]
+        return model.gradient(
+          Self.batch(lengths: Array(Self.lengths[own]), rows: Array(Self.rows[own])),
+          dropout: Self.step, threads: 1)
+      }
+      let middle = (range.lowerBound + range.upperBound) / 2
+      return zip(sum(range.lowerBound..<middle), sum(middle..<range.upperBound)).map(+)
+    }
+    let together = model.gradient(Self.batch(parts: parts), dropout: Self.step, threads: 2)
+    #expect(together == sum(0..<parts.count))
+  }
+
+  @Test("the gradient is the loss's slope, dropout on", arguments: variants)
+  func gradientIsSlope(_ variant: Variant) throws {
+    let model = Model(try variant.configuration())
+    let batch = Self.batch(lengths: [5, 13], rows: [2, 3])
+    let step = DropoutStep(seed: 3, step: 1)
+    let gradient = model.gradient(batch, dropout: step, threads: 1)
+    let labels = Model.labels(batch)
+    let base = model.parameters.base
+    func loss() -> Double {
+      let logits = model.logits(batch, isTraining: true, dropout: step)
+      return 1 / 9
+        * BCEWithLogits.forwardBackward(nil, logits, labels, count: labels.count, scale: 0)
+    }
+    var checked = 0
+    for parameter in model.model.layout.parameters {
+      // Along the gradient itself the slope is its squared norm.
+      let values = gradient[parameter.range]
+      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      guard norm > 1e-4 else { continue }
+      let epsilon = 1e-2 / norm
+      func shifted(_ sign: Float) -> Double {
+        for index in parameter.range { base[index] += sign * Float(epsilon) * gradient[index] }
+        defer {
+          for index in parameter.range { base[index] -= sign * Float(epsilon) * gradient[index] }
+        }
+        return loss()
+      }
+      let slope = (shifted(1) - shifted(-1)) / (2 * epsilon)
+      #expect(
+        abs(slope - norm * norm) < 0.03 * norm * norm + 2e-5 * norm,
+        "\(parameter.name): slope \(slope), gradient \(norm * norm)")
+      checked += parameter.name.contains("rel_embeddings") ? 1 : 0
+    }
+    #expect(checked == 1, "the table of positions has a gradient")
+  }
+
+  @Test("an empty batch leaves exact zeros", arguments: variants)
+  func emptyBatchHasNoGradient(_ variant: Variant) throws {
+    let model = Model(try variant.configuration())
+    let gradient = model.gradient(Self.batch(lengths: [], rows: []), dropout: nil, threads: 2)
+    #expect(gradient.allSatisfy { $0 == 0 && $0.sign == .plus })
+  }
+}
