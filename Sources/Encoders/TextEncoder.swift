@@ -122,6 +122,16 @@ struct Pass {
       probability: dropout == nil ? 0 : probability)
   }
 
+  /// Of what a layer's attention knows of relative positions: one mask for all rows of a step.
+  func positionKey(layer: Int, _ probability: Float) -> DropoutKey {
+    key((1 << 16) + layer, probability)
+  }
+
+  /// Of a head's dropout layers, from 0.
+  func headKey(_ number: Int, _ probability: Float) -> DropoutKey {
+    key(3 * configuration.layerCount + 1 + number, probability)
+  }
+
   /// A table's gradient, overwritten: for each of its rows the sum over the tokens that have it.
   ///
   /// - Parameters:
@@ -135,16 +145,6 @@ struct Pass {
     sorted.sort(count: tokens.count, row)
     Embedding.sumRows(
       table, Floats(gradient), sorted, parts: tokens.parts, width: configuration.hiddenSize, pool)
-  }
-
-  /// Of what a layer's attention knows of relative positions: one mask for all rows of a step.
-  func positionKey(layer: Int, _ probability: Float) -> DropoutKey {
-    key((1 << 16) + layer, probability)
-  }
-
-  /// Of a head's dropout layers, from 0.
-  func headKey(_ number: Int, _ probability: Float) -> DropoutKey {
-    key(3 * configuration.layerCount + 1 + number, probability)
   }
 }
 
