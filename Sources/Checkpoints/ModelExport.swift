@@ -16,22 +16,22 @@ package struct ModelExport {
   private let weights: ModelFolder
   private let type: WeightType
   private let configuration: [UInt8]
-  private let tokenizerFiles: [String]
+  private let files: [String]
   private let tensors: [ConvertedTensor]
 
   /// - Parameters:
   ///   - weights: a checkpoint, or any model folder.
   ///   - type: what the weights are rounded to, ties to even.
   ///   - configuration: config.json, written as it is.
-  ///   - tokenizerFiles: names of files in the folder of `weights`, copied.
+  ///   - files: names of files in the folder of `weights`, copied.
   /// - Throws: ``CheckpointError`` where two tensors would have one name.
   package init(
-    of weights: ModelFolder, as type: WeightType, configuration: [UInt8], tokenizerFiles: [String]
+    of weights: ModelFolder, as type: WeightType, configuration: [UInt8], files: [String]
   ) throws {
     self.weights = weights
     self.type = type
     self.configuration = configuration
-    self.tokenizerFiles = tokenizerFiles
+    self.files = files
     tensors = weights.tensorNames
       .filter { !(weights.type(of: $0)?.isInteger ?? false) }
       .map { ConvertedTensor($0, of: weights, to: type) }
@@ -74,7 +74,7 @@ package struct ModelExport {
     do {
       try folder.add("config.json", content: configuration)
       try writeWeights(tensors, maxBytes: maxShardBytes, into: folder, progress)
-      for name in tokenizerFiles {
+      for name in files {
         try folder.add(name, copyOf: containedFile(name, in: weights.path))
       }
       try folder.finishWithoutManifest()
@@ -92,7 +92,7 @@ package struct ModelExport {
   private func verifySource(_ proceed: () throws -> Void) throws {
     guard exists("\(weights.path)/\(manifestName)") else { return }
     let sealed = try SealedFolder(path: weights.path)
-    let used = Set(weights.filePaths.map { splitPath($0).name } + ["config.json"] + tokenizerFiles)
+    let used = Set(weights.filePaths.map { splitPath($0).name } + ["config.json"] + files)
     for record in sealed.manifest.files where used.contains(record.name) {
       try sealed.check(record) { _ in try proceed() }
     }

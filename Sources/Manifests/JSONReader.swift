@@ -158,6 +158,14 @@ package struct JSONReader {
     return isTrue
   }
 
+  /// Reads a value of any kind as its bytes.
+  package mutating func readBytes() throws -> ArraySlice<UInt8> {
+    skipSpace()
+    let start = position
+    try skipValue()
+    return bytes[start..<position]
+  }
+
   /// Reads a value of any kind and forgets it; it is checked as strictly as any other.
   package mutating func skipValue() throws {
     skipSpace()

@@ -206,13 +206,17 @@ extension Checkpointing {
         return view
       }
     }
+    let labelNames = replica.model.configuration.labelNames
+    let thresholds = try state.thresholds.map {
+      (LabelThresholds.fileName, try LabelThresholds($0).json(labelNames: labelNames))
+    }
     let contents = CheckpointContents(
       weights: views(replica.parameters), expAvg: views(replica.expAvg),
       expAvgSq: views(replica.expAvgSq),
       files: [
         ("config.json", Array(try replica.model.configuration.json())),
         ("trainer_state.json", Array(try state.json())),
-      ] + tokenizerFiles, maxShardBytes: options.maxShardBytes)
+      ] + (thresholds.map { [$0] } ?? []) + tokenizerFiles, maxShardBytes: options.maxShardBytes)
     let (folder, step, keep) = (run.checkpoints, state.globalStep, options.keep)
     let isBest = state.bestGlobalStep == step
     let known = verifiedSteps.union([step])

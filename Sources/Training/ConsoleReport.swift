@@ -45,9 +45,10 @@ package final class ConsoleReport {
     }
   }
 
-  package func evaluation(_ record: EvaluationRecord) {
+  package func evaluation(_ record: EvaluationRecord, bestBy metric: BestMetric) {
     let metrics = record.metrics
-    let columns = Self.columns + metrics.headline.map { title($0.name) }
+    let shown = numbers(metrics, with: metric)
+    let columns = Self.columns + shown.map { title($0.name) }
     if !hasHeading {
       hasHeading = true
       say(columns.map { pad($0) }.joined(separator: "  "))
@@ -56,16 +57,28 @@ package final class ConsoleReport {
       [
         String(format: "%.2f", record.epoch), "\(record.step)",
         String(format: "%.6f", record.trainLoss), String(format: "%.6f", metrics.loss),
-      ] + metrics.headline.map { $0.value.map { String(format: "%.6f", $0) } ?? "undefined" }
+      ] + shown.map { $0.value.map { String(format: "%.6f", $0) } ?? "undefined" }
     say(zip(cells, columns).map { pad($0, to: max(8, $1.count)) }.joined(separator: "  "))
   }
 
   /// What the run leaves behind.
-  package func best(path: String, _ metrics: any TaskMetrics) {
-    let numbers = (metrics.headline + [("validation loss", metrics.loss)]).map { name, value in
+  package func best(path: String, _ metrics: any TaskMetrics, by metric: BestMetric) {
+    let shown = numbers(metrics, with: metric) + [("validation loss", metrics.loss)]
+    let numbers = shown.map { name, value in
       name + " " + (value.map { String(format: "%.4f", $0) } ?? "undefined")
     }
     say("best: \(numbers.joined(separator: ", ")) at \(path)")
+  }
+
+  /// The task's headline, and what decides which checkpoint is the best.
+  private func numbers(
+    _ metrics: any TaskMetrics, with metric: BestMetric
+  ) -> [(name: String, value: Double?)] {
+    let name = metric.rawValue
+    guard name != "loss", !metrics.headline.contains(where: { $0.name == name }) else {
+      return metrics.headline
+    }
+    return metrics.headline + [(name, metrics.score(name))]
   }
 
   /// - Parameter bytes: Of every rank.

@@ -1,4 +1,5 @@
 import Encoders
+import Foundation
 import Kernels
 import Shards
 
@@ -49,6 +50,46 @@ package final class Evaluator {
   func outputs(_ labelled: Replica.LabelledBatch) throws -> [Float] {
     model.configuration.task == .pretraining
       ? try pretrainingOutputs(labelled) : try logits(labelled.batch)
+  }
+
+  /// What a model in pre-training says of a batch.
+  package struct HiddenWords {
+    /// [M] The likeliest words of each masked token, the first one first.
+    package let words: [[(id: Int32, probability: Double)]]
+    /// [S] The probability that a row's second text follows its first.
+    package let followProbabilities: [Double]
+  }
+
+  /// Predicts the words of a batch's masked tokens.
+  ///
+  /// - Parameter best: How many words to give for each.
+  /// - Throws: As ``logits(_:)``.
+  /// - Precondition: The task is pre-training.
+  package func hiddenWords(of batch: PackedBatch, best count: Int) throws -> HiddenWords {
+    precondition(model.configuration.task == .pretraining, "another task hides no words")
+    let logits = try forward(batch)
+    let (words, next) = (logits[0], logits[1])
+    let pairs = Array(UnsafeBufferPointer(start: next.values, count: 2 * next.rows))
+    try requireFinite(pairs, batch)
+    let found = (0..<words.rows).map { row in
+      likeliest(
+        UnsafeBufferPointer(start: words.values + row * words.columns, count: words.columns),
+        count: count)
+    }
+    return HiddenWords(
+      words: found,
+      followProbabilities: (0..<next.rows).map {
+        probability(ofLogit: Double(pairs[2 * $0]) - Double(pairs[2 * $0 + 1]))
+      })
+  }
+
+  private func likeliest(
+    _ logits: UnsafeBufferPointer<Float>, count: Int
+  ) -> [(id: Int32, probability: Double)] {
+    let largest = Double(logits.max() ?? 0)
+    let sum = logits.reduce(0) { $0 + exp(Double($1) - largest) }
+    let order = logits.indices.sorted { logits[$0] > logits[$1] }
+    return order.prefix(count).map { (Int32($0), exp(Double(logits[$0]) - largest) / sum) }
   }
 
   private func forward(_ batch: PackedBatch) throws -> [Logits] {

@@ -12,6 +12,9 @@ package struct LabelThresholds: Sendable, Equatable {
     values = [Double](repeating: value, count: labelCount)
   }
 
+  /// - Parameter values: [labels], from 0 to 1.
+  package init(_ values: [Double]) { self.values = values }
+
   /// Those of a model folder.
   ///
   /// - Returns: nil where the folder has no such file.
@@ -35,6 +38,15 @@ package struct LabelThresholds: Sendable, Equatable {
   private static func file(_ path: String) -> LabelNumbers {
     LabelNumbers(path: path, kind: "thresholds", range: 0...1)
   }
+}
+
+/// Whether an evaluation has scores at a threshold for each label beside those at one for all.
+package enum TunedThresholds: Sendable {
+  case none
+  /// At these, of the rows of another evaluation.
+  case known(LabelThresholds)
+  /// At those that are best for the evaluation's own rows: what validation is for.
+  case onTheseRows
 }
 
 // Tuning.

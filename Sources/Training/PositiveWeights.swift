@@ -1,8 +1,12 @@
+import Shards
+
 /// What `--positive-weight` gives each label: the factor of its positive term in the loss
 /// (`BCEWithLogits`), by which rare labels weigh as much as frequent ones.
 package enum PositiveWeights {
   /// The range of automatic weights: beyond it one row would rule a step.
   package static let automaticRange: ClosedRange<Double> = 0.01...100
+
+  package static let range: ClosedRange<Double> = 0...10_000
 
   /// The rows without a label over the rows with it, within ``automaticRange``; 1 for a label that no row
   /// has, whose weight nothing is multiplied with.
@@ -39,6 +43,38 @@ package enum PositiveWeights {
   }
 
   private static func file(_ path: String) -> LabelNumbers {
-    LabelNumbers(path: path, kind: "weights", range: 0...10_000)
+    LabelNumbers(path: path, kind: "weights", range: range)
+  }
+}
+
+extension PositiveWeights {
+  /// Rows whose labels are counted at a time.
+  private static let blockRows = 4096
+
+  /// What `--positive-weight` gives for the training rows.
+  ///
+  /// - Parameter progress: Called after every few rows; may throw to end it there.
+  /// - Returns: [labels]
+  /// - Throws: `TrainingError` for rows of another task than multi-label, and for a file that does not
+  ///   have a number for each label; errors of reading; what `progress` throws.
+  static func resolve(
+    _ choice: TrainingOptions.PositiveWeight, for data: ShardFolder, progress: (Int) throws -> Void
+  ) throws -> [Float] {
+    guard data.task == .multiLabel else {
+      throw TrainingError(
+        .usage, "--positive-weight", expected: "shards for multi-label",
+        found: "\(data.path) for \(data.task.rawValue)", remedy: "leave the flag out")
+    }
+    switch choice {
+    case .file(let path): return try read(path, labelNames: data.labelNames)
+    case .automatic:
+      var positives = [Double](repeating: 0, count: data.labelNames.count)
+      for start in stride(from: 0, to: data.rows, by: blockRows) {
+        let block = try data.read(Array(start..<min(start + blockRows, data.rows)))
+        count(block.labels.floats, into: &positives)
+        try progress(start)
+      }
+      return automatic(positives: positives, rows: data.rows)
+    }
   }
 }

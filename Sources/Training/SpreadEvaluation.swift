@@ -11,14 +11,15 @@ extension Evaluator {
   /// whatever the number of ranks; rank 0 gets them all and computes the metrics.
   ///
   /// - Parameters:
+  ///   - tuned: Whether scores of multi-label have a threshold for each label too.
   ///   - masking: In pre-training, what hides words.
   ///   - progress: Called after every batch; an `Interrupted` that it throws ends the evaluation on all
   ///     ranks. It ought to be thrown on all of them soon: the others wait.
   /// - Returns: On rank 0, unless a rank was interrupted; else nil.
   /// - Throws: The error of the lowest rank that has one.
   package func evaluate(
-    _ data: ShardFolder, ranks: Int, threshold: Double = 0.5, masking: WordMasking? = nil,
-    over communicator: Communicator, progress: (Int) throws -> Void
+    _ data: ShardFolder, ranks: Int, threshold: Double = 0.5, tuned: TunedThresholds = .none,
+    masking: WordMasking? = nil, over communicator: Communicator, progress: (Int) throws -> Void
   ) throws -> (any TaskMetrics)? {
     let rank = communicator.rank
     let rows = rank < ranks ? Self.share(of: rank, among: ranks, rows: data.rows) : 0..<0
@@ -32,7 +33,8 @@ extension Evaluator {
     let parts =
       ranks > 1 ? try communicator.gatherAll(mine.map(encode) ?? []).map(decode) : [mine]
     guard rank == 0, !parts.contains(where: { $0 == nil }) else { return nil }
-    return try metrics(of: data, outputs: parts.flatMap { $0 ?? [] }, threshold: threshold)
+    return try metrics(
+      of: data, outputs: parts.flatMap { $0 ?? [] }, threshold: threshold, tuned: tuned)
   }
 }
 

@@ -8,6 +8,8 @@ import Shards
 /// A fine-tuned model folder, ready to evaluate and predict.
 package final class TrainedModel {
   package let evaluator: Evaluator
+  /// Those that training has tuned; nil where the folder has none.
+  package let thresholds: LabelThresholds?
   private let configuration: ModelConfiguration
   private let path: String
   private let parameters: Arena
@@ -20,10 +22,12 @@ package final class TrainedModel {
 
   /// Rows as the model takes them: see `ModelConfiguration.batch`.
   package func batch(
-    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32]
+    inputIDs: [Int32], typeIDs: [UInt8]? = nil, cumulativeLengths: [Int32], rows: [UInt32],
+    masked: [Int32] = []
   ) -> PackedBatch {
     configuration.batch(
-      inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows)
+      inputIDs: inputIDs, typeIDs: typeIDs, cumulativeLengths: cumulativeLengths, rows: rows,
+      masked: masked)
   }
 
   /// - Parameters:
@@ -35,6 +39,9 @@ package final class TrainedModel {
   ) throws {
     self.path = path
     configuration = try ModelConfiguration(modelFolder: path)
+    thresholds =
+      configuration.task == .multiLabel
+      ? try LabelThresholds(modelFolder: path, labelNames: configuration.labelNames) : nil
     let model = EncoderModel(configuration)
     let weights = try ModelFolder(path: path)
     try requireTensors(of: model, in: weights, allowingNewHead: false)
@@ -57,7 +64,8 @@ package final class TrainedModel {
   ) throws -> (any TaskMetrics)? {
     if communicator.size > 1 { try requireSame(data, over: communicator) }
     return try evaluator.evaluate(
-      data, ranks: communicator.size, threshold: threshold, masking: masking, over: communicator,
+      data, ranks: communicator.size, threshold: threshold,
+      tuned: thresholds.map { .known($0) } ?? .none, masking: masking, over: communicator,
       progress: progress)
   }
 

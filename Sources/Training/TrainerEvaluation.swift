@@ -27,7 +27,8 @@ extension Trainer {
         tokensPerSecond: Double(tokensSinceEvaluation) / max(trainingSeconds, 1e-9),
         peakMegabytes: Double(peak) / 1e6)
       try log(record)
-      report.evaluation(record)
+      report.evaluation(record, bestBy: state.bestMetricName)
+      state.thresholds = metrics.thresholds?.values
       checkpointing?.correctBest(in: &state)
       noteScore(state.bestMetricName.score(metrics))
     }
@@ -54,7 +55,10 @@ extension Trainer {
       model: replica.model, parameters: replica.parameters, pool: replica.pool,
       layerDone: communicator.worked
     )
-    .evaluate(setup.validation, ranks: ranks, masking: setup.masking, over: communicator) { _ in
+    .evaluate(
+      setup.validation, ranks: ranks, tuned: .onTheseRows, masking: setup.masking,
+      over: communicator
+    ) { _ in
       if isStopRequested || communicator.heartbeats?.isStopRequestedAnywhere == true {
         communicator.heartbeats?.askToStop()
         throw Interrupted()
@@ -104,7 +108,7 @@ extension Trainer {
     let metrics = try validationMetrics("final evaluation")
     guard isRoot else { return Outcome(isFinished: true, checkpoint: nil, metrics: nil) }
     let path = String(decoding: shared, as: UTF8.self)
-    if let metrics { report.best(path: path, metrics) }
+    if let metrics { report.best(path: path, metrics, by: state.bestMetricName) }
     return Outcome(isFinished: true, checkpoint: path, metrics: metrics)
   }
 }

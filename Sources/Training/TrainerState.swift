@@ -39,6 +39,8 @@ package struct TrainerState: Codable, Sendable, Equatable {
   package var isEvaluationPending: Bool
   /// Whether the run was over.
   package var isFinished: Bool
+  /// [labels] Of the last evaluation; nil before it, and in tasks other than multi-label.
+  package var thresholds: [Double]?
 
   // For the reader of the file; resuming does not use them.
   package var worldSize: Int
@@ -46,7 +48,7 @@ package struct TrainerState: Codable, Sendable, Equatable {
   package var coreType: String
 
   enum CodingKeys: String, CodingKey {
-    case epoch, cursor, trajectory, threads
+    case epoch, cursor, trajectory, threads, thresholds
     case globalStep = "global_step"
     case maxSteps = "max_steps"
     case numTrainEpochs = "num_train_epochs"
@@ -125,6 +127,21 @@ extension TrainerState {
       remedy: "resume from another checkpoint")
   }
 
+  /// Refuses numbers of labels for another number of labels than the model has.
+  ///
+  /// - Throws: `TrainingError` naming the key, the model's number of labels, and what to do.
+  package func requireLabels(_ count: Int, path: String) throws {
+    for (key, found) in [
+      ("thresholds", thresholds?.count),
+      ("trajectory.positive_weights", trajectory.positiveWeights?.count),
+    ] {
+      guard let found, found != count else { continue }
+      throw TrainingError(
+        .data, "\(path): \(key)", expected: "\(count) numbers, one a label", found: "\(found)",
+        remedy: "resume from another checkpoint")
+    }
+  }
+
   private func checkRanges(_ path: String) throws {
     let range = StateRange(path: path)
     let steps = 0...1 << 31
@@ -142,6 +159,7 @@ extension TrainerState {
     try range.require("loss_steps", lossSteps, in: steps)
     try range.require("metrics_bytes", metricsBytes, in: 0...1 << 52)
     try range.require("requested_max_steps", requestedMaxSteps, in: 1...1 << 31)
+    for threshold in thresholds ?? [] { try range.require("thresholds", threshold, in: 0...1) }
   }
 }
 
@@ -165,6 +183,9 @@ extension Trajectory {
     try range.require("dropout", dropout, in: 0...0.999)
     try range.require("layer_decay", layerDecay, in: 0.01...1)
     try range.require("frozen_layers", frozenLayers, in: 0...1 << 10)
+    for weight in positiveWeights ?? [] {
+      try range.require("positive_weights", Double(weight), in: PositiveWeights.range)
+    }
   }
 }
 

@@ -57,6 +57,13 @@ package struct TrainingOptions: Sendable {
     case random
   }
 
+  /// Where the factors of positive labels in the loss come from: see `PositiveWeights`.
+  package enum PositiveWeight: Sendable, Equatable {
+    /// From how often the training rows have each label.
+    case automatic
+    case file(path: String)
+  }
+
   /// Whether training goes on while a checkpoint is written.
   package enum SaveMode: String, Sendable, CaseIterable {
     case async, sync
@@ -104,6 +111,8 @@ package struct TrainingOptions: Sendable {
   package var layerDecay: Double?
   /// Layers that are not trained, from the first on, the embeddings with them.
   package var frozenLayers: Int?
+  /// Multi-label: what the positive terms of the loss are multiplied by; nil: 1.
+  package var positiveWeight: PositiveWeight?
   package var seed: UInt64?
   package var exchange: Exchange?
 

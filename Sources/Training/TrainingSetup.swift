@@ -5,48 +5,11 @@ import Foundation
 import Kernels
 import Shards
 
-/// What the tokenizer of the model folder says of itself.
-package struct VocabularyIdentity: Codable, Sendable {
-  /// Its fingerprint, which shards carry too.
-  package let sha256: String
-  /// Names of its files in the model folder, copied into every checkpoint.
-  package let files: [String]
-  /// Tokens of the vocabulary.
-  package let count: Int
-  /// The token that hides a word in pre-training; nil where there is none.
-  package let maskID: Int32?
-  /// Tokens that stand for no word.
-  package let specialIDs: [Int32]
-
-  package init(sha256: String, files: [String], count: Int, maskID: Int32?, specialIDs: [Int32]) {
-    self.count = count
-    self.sha256 = sha256
-    self.files = files
-    self.maskID = maskID
-    self.specialIDs = specialIDs
-  }
-
-  /// What hides words in pre-training.
-  ///
-  /// - Throws: `TrainingError` for a tokenizer without a mask token.
-  package func masking(
-    seed: UInt64, vocabularySize: Int, of model: String
-  ) throws -> WordMasking {
-    guard let maskID else {
-      throw TrainingError(
-        .data, model, expected: "a tokenizer with a mask token", found: "none",
-        remedy: "add [MASK] to its vocabulary")
-    }
-    return WordMasking(
-      seed: seed, maskID: maskID, specialIDs: specialIDs, vocabularySize: vocabularySize)
-  }
-}
-
 /// Everything that a run has in hand before its first step. Every rank ends up with the same.
 struct TrainingSetup {
   let train: ShardFolder
   let validation: ShardFolder
-  let configuration: ModelConfiguration
+  private(set) var configuration: ModelConfiguration
   let vocabulary: VocabularyIdentity?
   var trajectory: Trajectory
   /// What hides words in pre-training; nil for other tasks.
@@ -123,9 +86,16 @@ struct TrainingSetup {
       try vocabulary.map { try JSONEncoder().encode($0) }
     }.map { try JSONDecoder().decode(VocabularyIdentity.self, from: $0) }
     let vocabularySHA256 = shared?.sha256
+    communicator.enter("counting labels")
+    let positiveWeights = try communicator.share { [train] in
+      try options.positiveWeight.map {
+        try JSONEncoder().encode(PositiveWeights.resolve($0, for: train, progress: progress))
+      }
+    }.map { try JSONDecoder().decode([Float].self, from: $0) }
     trajectory = try Self.resolveTrajectory(
-      options, communicator, report, resumed: resumed, train: train, validation: validation,
-      vocabularySHA256: vocabularySHA256)
+      options, communicator, report, resumed: resumed, positiveWeights: positiveWeights,
+      train: train, validation: validation, vocabularySHA256: vocabularySHA256)
+    configuration.positiveWeights = trajectory.positiveWeights
     masking = try communicator.agree { [configuration, trajectory] in
       guard configuration.task == .pretraining else { return nil }
       guard let shared else {
@@ -203,7 +173,8 @@ extension TrainingSetup {
 
   private static func resolveTrajectory(
     _ options: TrainingOptions, _ communicator: Communicator, _ report: ConsoleReport,
-    resumed: TrainerState?, train: ShardFolder, validation: ShardFolder, vocabularySHA256: String?
+    resumed: TrainerState?, positiveWeights: [Float]?, train: ShardFolder,
+    validation: ShardFolder, vocabularySHA256: String?
   ) throws -> Trajectory {
     try communicator.agree {
       for data in [train, validation] {
@@ -223,13 +194,15 @@ extension TrainingSetup {
           remedy: "leave the flag out, or start anew in another --output")
       }
       try resumed?.trajectory.check(
-        against: options, trainSHA256: train.manifestSHA256, vocabularySHA256: vocabularySHA256)
+        against: options, positiveWeights: positiveWeights, trainSHA256: train.manifestSHA256,
+        vocabularySHA256: vocabularySHA256)
       try resumed?.requireCursor(inEpochOf: train.rows, path: "trainer_state.json")
+      try resumed?.requireLabels(train.labelNames.count, path: "trainer_state.json")
       var trajectory =
         resumed?.trajectory
         ?? Trajectory(
-          options, ranks: communicator.size, trainSHA256: train.manifestSHA256,
-          vocabularySHA256: vocabularySHA256)
+          options, ranks: communicator.size, positiveWeights: positiveWeights,
+          trainSHA256: train.manifestSHA256, vocabularySHA256: vocabularySHA256)
       let before = trajectory.microBatches
       if trajectory.raiseMicroBatches(toRanks: communicator.size) {
         report.warn(
@@ -318,68 +291,4 @@ private func requireSameLabels(
     .data, options.validation,
     expected: "the labels of \(options.train): \(train.labelNames.joined(separator: ", "))",
     found: found, remedy: "shard both files with the same --labels")
-}
-
-/// The checkpoint that `--resume` means, if any: the newest that verifies, or the one that is named.
-private func findCheckpoint(
-  _ options: TrainingOptions, in run: RunFolder, _ report: ConsoleReport,
-  _ progress: (Int) throws -> Void
-) throws -> Checkpoint? {
-  let saved = try run.checkpoints()
-  switch options.resume {
-  case .never:
-    guard let newest = saved.first else { return nil }
-    throw TrainingError(
-      .usage, "--resume never", expected: "a run folder without checkpoints",
-      found: newest.path, remedy: "choose another --output or remove the old run")
-  case .auto:
-    for candidate in saved {
-      do {
-        return try verified(candidate.path, progress)
-      } catch let interrupted as Interrupted {
-        throw interrupted
-      } catch {
-        let place = try run.setAside(candidate)
-        report.warn("passing over \(candidate.path), now \(place): \(error)")
-      }
-    }
-    guard saved.isEmpty, try !run.hasRejected() else {
-      throw TrainingError(
-        .data, run.path, expected: "a checkpoint that verifies",
-        found: saved.isEmpty ? "only rejected ones" : "none of \(saved.count)",
-        remedy: "start anew in another --output, or restore a checkpoint")
-    }
-    return nil
-  case .checkpoint(let path):
-    let checkpoint = try verified(path, progress)
-    let step = try TrainerState(
-      json: checkpoint.trainerState(), path: path + "/trainer_state.json"
-    ).globalStep
-    guard let newest = saved.first, newest.step > step else { return checkpoint }
-    throw TrainingError(
-      .usage, "--resume \(path)", expected: "the newest checkpoint of \(run.path)",
-      found: "that of step \(step), older than \(newest.path)",
-      remedy: "resume it into another --output, or remove the newer ones")
-  }
-}
-
-private func verified(_ path: String, _ progress: (Int) throws -> Void) throws -> Checkpoint {
-  let checkpoint = try Checkpoint(path: path)
-  try checkpoint.verify(progress: progress)
-  return checkpoint
-}
-
-/// The state of a checkpoint that a run goes on from, with the run's links made to agree with it: a
-/// kill can come between a save and its links, and a checkpoint of another run has its best one there.
-private func adopt(_ checkpoint: Checkpoint, in run: RunFolder) throws -> TrainerState {
-  var state = try TrainerState(
-    json: checkpoint.trainerState(), path: checkpoint.path + "/trainer_state.json")
-  let steps = try run.checkpoints().map(\.step)
-  if steps.contains(state.globalStep) { try run.point(.last, atStep: state.globalStep) }
-  if let best = state.bestGlobalStep, steps.contains(best) {
-    try run.point(.best, atStep: best)
-  } else {
-    state.best = nil
-  }
-  return state
 }

@@ -24,6 +24,8 @@ package struct Trajectory: Codable, Sendable, Equatable {
   package var layerDecay: Double?
   /// nil: all layers are trained.
   package var frozenLayers: Int?
+  /// [labels] nil: 1.
+  package var positiveWeights: [Float]?
   package var exchange: TrainingOptions.Exchange
   /// SHA-256 of the training shards' manifest.
   package var trainSHA256: String
@@ -41,14 +43,18 @@ package struct Trajectory: Codable, Sendable, Equatable {
     case maxGradNorm = "max_grad_norm"
     case layerDecay = "layer_decay"
     case frozenLayers = "frozen_layers"
+    case positiveWeights = "positive_weights"
     case exchange = "all_reduce"
     case trainSHA256 = "train_sha256"
     case vocabularySHA256 = "vocabulary_sha256"
   }
 
   /// The trajectory of a new run, from validated options.
+  ///
+  /// - Parameter positiveWeights: [labels] What `options.positiveWeight` gives.
   package init(
-    _ options: TrainingOptions, ranks: Int, trainSHA256: String, vocabularySHA256: String?
+    _ options: TrainingOptions, ranks: Int, positiveWeights: [Float]? = nil, trainSHA256: String,
+    vocabularySHA256: String?
   ) {
     seed = options.seed ?? 42
     batchSize = options.batchSize ?? 8
@@ -63,6 +69,7 @@ package struct Trajectory: Codable, Sendable, Equatable {
     pooling = options.pooling
     layerDecay = options.layerDecay
     frozenLayers = options.frozenLayers
+    self.positiveWeights = positiveWeights
     exchange = options.exchange ?? .tree
     self.trainSHA256 = trainSHA256
     self.vocabularySHA256 = vocabularySHA256
@@ -82,7 +89,8 @@ package struct Trajectory: Codable, Sendable, Equatable {
   ///
   /// - Throws: `TrainingError` naming both values.
   package func check(
-    against options: TrainingOptions, trainSHA256: String, vocabularySHA256: String?
+    against options: TrainingOptions, positiveWeights: [Float]? = nil, trainSHA256: String,
+    vocabularySHA256: String?
   ) throws {
     func same<Value: Equatable>(_ flag: String, _ given: Value?, _ saved: Value) throws {
       guard let given, given != saved else { return }
@@ -111,6 +119,7 @@ package struct Trajectory: Codable, Sendable, Equatable {
     try sameIfGiven("--pooling", options.pooling?.rawValue, pooling?.rawValue)
     try sameIfGiven("--layer-decay", options.layerDecay, layerDecay)
     try sameIfGiven("--freeze-layers", options.frozenLayers, frozenLayers)
+    try sameIfGiven("--positive-weight", positiveWeights, self.positiveWeights)
     try same("--all-reduce", options.exchange?.rawValue, exchange.rawValue)
     try same("--train (SHA-256 of its manifest)", trainSHA256, self.trainSHA256)
     if let saved = self.vocabularySHA256 {

@@ -21,6 +21,12 @@ extension TrainingOptions.Interval: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
+extension TrainingOptions.PositiveWeight: ExpressibleByArgument {
+  public init?(argument: String) {
+    self = argument == "auto" ? .automatic : .file(path: argument)
+  }
+}
+
 /// A size such as 5GB, 20MB, 800KB or 4096, in powers of ten as Hugging Face has it.
 struct ByteCount: ExpressibleByArgument {
   let bytes: Int

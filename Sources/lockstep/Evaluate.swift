@@ -80,12 +80,16 @@ struct Evaluate: ParsableCommand {
       print(padded(name, 24), value.map { String(format: "%.6f", $0) } ?? "undefined")
     }
     guard let labels = metrics.labelScores else { return }
+    let names = metrics.labelScoreNames ?? names
+    let thresholds = metrics.thresholds?.values
     let width = max(16, names.map(\.count).max() ?? 0)
-    print("\n" + padded("label", width), "precision    recall        f1   support")
+    let title = "precision    recall        f1   support" + (thresholds == nil ? "" : "     tuned")
+    print("\n" + padded("label", width), title)
     for (index, name) in names.enumerated() {
-      let numbers = String(
+      var numbers = String(
         format: "%9.4f %9.4f %9.4f %9d", labels.precision[index], labels.recall[index],
         labels.f1[index], labels.support[index])
+      if let thresholds { numbers += String(format: " %9.4f", thresholds[index]) }
       print(padded(name, width), numbers)
     }
   }

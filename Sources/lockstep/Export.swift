@@ -43,7 +43,7 @@ struct Export: ParsableCommand {
     try requireTensors(of: EncoderModel(configuration), in: weights, allowingNewHead: false)
     let export = try ModelExport(
       of: weights, as: dtype, configuration: exported(configuration.json()),
-      tokenizerFiles: Tokenizer.files(inModelFolder: source))
+      files: Tokenizer.files(inModelFolder: source) + thresholds(in: source))
     for name in export.leftOut {
       writeLine("\(source): \(quoted(name)) is left out: a buffer that programs compute")
     }
@@ -52,6 +52,11 @@ struct Export: ParsableCommand {
     writeLine(
       "\(output): \(receipt.parameters) parameters in \(dtype.rawValue), \(size), from \(source)")
     if format == .json { try printJSON(Result(receipt, of: export, self, source: source)) }
+  }
+
+  /// What `predict --threshold tuned` reads, where there is one.
+  private func thresholds(in folder: String) -> [String] {
+    exists("\(folder)/\(LabelThresholds.fileName)") ? [LabelThresholds.fileName] : []
   }
 
   /// The folder that --model stands for.

@@ -1,153 +1,153 @@
 import ArgumentParser
 import Encoders
 import Foundation
-import Manifests
 import Tokenizers
 import Training
+
+extension PredictionFormat: ExpressibleByArgument {}
+extension PredictionInput: ExpressibleByArgument {}
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Labels texts with a fine-tuned model.",
     discussion: """
-      Texts are arguments, or lines of standard input. As text, a row is its labels with their \
-      probabilities, a tab, and the text; as JSON it has the probability of every label.
+      Texts are arguments, or lines of standard input. What a row's answer has depends on the task: labels \
+      with their probabilities, a number, the tag of each word, an answer with its probability, or the \
+      likeliest words for each mask token. Pairs of texts (--pairs; question and context always) are two \
+      arguments, or a line with a tab between them, or {"text", "pair"} with --input jsonl. Rows keep \
+      their order; a line that is no row gets an error in its place, and the exit code 65 at the end.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
-    case text, json, jsonl
+  /// Where labels of multi-label are given.
+  enum Threshold: ExpressibleByArgument, Equatable, CustomStringConvertible {
+    /// The same for every label.
+    case probability(Double)
+    /// The model's own, one for each label.
+    case tuned
+
+    init?(argument: String) {
+      if argument == "tuned" {
+        self = .tuned
+      } else if let value = Double(argument) {
+        self = .probability(value)
+      } else {
+        return nil
+      }
+    }
+
+    var description: String {
+      switch self {
+      case .tuned: "tuned"
+      case .probability(let value): "\(value)"
+      }
+    }
   }
 
   @Option(help: "Checkpoint, or any fine-tuned model folder.")
   var model: String
   @Argument(help: "Texts; without any, one a line from standard input.")
   var texts: [String] = []
-  @Option(help: "Probability from which a label is given.")
-  var threshold = 0.5
-  @Option(help: "Tokens that a text is cut to. (default: the model's positions)")
+  @Flag(help: "Read standard input, as without texts.")
+  var stdin = false
+  @Option(
+    help: "Form of standard input: text, jsonl ({\"text\", \"pair\", \"words\", \"id\"} a line).")
+  var input = PredictionInput.text
+  @Flag(help: "Rows are pairs of texts.")
+  var pairs = false
+  @Option(
+    help:
+      "Probability from which a label is given; tuned: the one of each label that training found.")
+  var threshold = Threshold.probability(0.5)
+  @Option(
+    parsing: .unconditional,
+    help: """
+      By how much the score of no answer has to exceed that of the best answer for none to be given. \
+      (default: an answer is always given)
+      """)
+  var nullThreshold: Double?
+  @Option(help: "Tokens that windows of one context have in common.")
+  var docStride = 128
+  @Option(help: "Tokens that a row is cut to. (default: the model's positions, 384 for contexts)")
   var maxLength: Int?
   @Option(help: "Threads. (default: the cores)")
   var threads: Int?
   @Option(help: "Form of the result: text, jsonl (an object a row), json (an array).")
-  var format = Format.text
+  var format = PredictionFormat.text
 
   func validate() throws {
-    try requireThreshold(threshold)
+    if case .probability(let value) = threshold { try requireThreshold(value) }
     try requireThreads(threads)
+    if stdin, !texts.isEmpty { throw ValidationError("--stdin: there are texts too") }
+    if docStride < 0 {
+      throw ValidationError("--doc-stride: expected at least 0, found \(docStride)")
+    }
   }
 
   func run() throws {
     let tokenizer = try Tokenizer(modelFolder: model)
-    let classifier = try TrainedModel(folder: model, threads: threads)
-    if let maxLength, maxLength > classifier.maxTokens {
+    let trained = try TrainedModel(folder: model, threads: threads)
+    let hasPair = pairs || trained.task == .questionAnswering
+    let predictor = try predictor(trained, tokenizer, hasPair: hasPair)
+    var stream = PredictionStream(predictor, PredictionOutput(format))
+    if texts.isEmpty {
+      try stream.predict(standardInput: input, hasPair: hasPair)
+    } else {
+      try stream.predict(rows(hasPair: hasPair))
+    }
+    guard stream.badLines == 0 else { throw ExitCode(ExitCodes.data) }
+  }
+
+  private func rows(hasPair: Bool) throws -> [PredictionRow] {
+    guard hasPair else { return texts.map { PredictionRow(text: $0) } }
+    guard texts.count.isMultiple(of: 2) else {
+      throw ValidationError("expected two texts a row, found \(texts.count)")
+    }
+    return stride(from: 0, to: texts.count, by: 2).map {
+      PredictionRow(text: texts[$0], pair: texts[$0 + 1])
+    }
+  }
+
+  private func predictor(
+    _ trained: TrainedModel, _ tokenizer: Tokenizer, hasPair: Bool
+  ) throws -> any Predictor {
+    let least = tokenizer.numSpecialTokens(isPair: hasPair) + (hasPair ? 2 : 1)
+    if let maxLength, !(least...max(least, trained.maxTokens)).contains(maxLength) {
       throw ValidationError(
-        "--max-length \(maxLength): the model has \(classifier.maxTokens) positions")
+        "--max-length: expected \(least) to \(trained.maxTokens), the model's positions; "
+          + "found \(maxLength)")
     }
-    guard [.multiLabel, .multiClass, .regression].contains(classifier.task) else {
-      throw ValidationError(
-        "\(model) is for \(classifier.task.rawValue): predict takes multi-label, multi-class and "
-          + "regression; use evaluate with shards")
-    }
-    var output = PredictionOutput(format: format, task: classifier.task, threshold: threshold)
-    var pending: [String] = []
-    func flush() throws {
-      guard !pending.isEmpty else { return }
-      let logits = try classifier.evaluator.logits(batch(pending, tokenizer, classifier))
-      try output.write(pending, logits: logits, names: classifier.labelNames)
-      pending.removeAll(keepingCapacity: true)
-    }
-    for text in Rows(texts: texts) {
-      pending.append(text)
-      if pending.count == 32 { try flush() }
-    }
-    try flush()
-    output.finish()
-  }
-
-  private func batch(
-    _ texts: [String], _ tokenizer: Tokenizer, _ classifier: TrainedModel
-  ) throws -> PackedBatch {
-    let encodings = try texts.map {
-      try tokenizer.encode($0, maxLength: maxLength ?? classifier.maxTokens)
-    }
-    var bounds: [Int32] = [0]
-    for encoding in encodings {
-      bounds.append(bounds[bounds.count - 1] + Int32(encoding.ids.count))
-    }
-    return classifier.batch(
-      inputIDs: encodings.flatMap(\.ids), cumulativeLengths: bounds,
-      rows: (0..<UInt32(texts.count)).map { $0 })
-  }
-}
-
-/// The texts of the command line, or the lines of standard input as they come.
-private struct Rows: Sequence, IteratorProtocol {
-  private var texts: ArraySlice<String>
-  private let readsInput: Bool
-
-  init(texts: [String]) {
-    self.texts = texts[...]
-    readsInput = texts.isEmpty
-  }
-
-  mutating func next() -> String? { readsInput ? readLine() : texts.popFirst() }
-}
-
-/// Writes rows in one of the three forms.
-private struct PredictionOutput {
-  private struct Row: Encodable {
-    let text: String
-    let labels: [String]
-    let scores: [String: Double]
-  }
-
-  let format: Predict.Format
-  let task: Task
-  let threshold: Double
-  private var count = 0
-
-  init(format: Predict.Format, task: Task, threshold: Double) {
-    self.format = format
-    self.task = task
-    self.threshold = threshold
-  }
-
-  /// - Parameter logits: [texts, names], row-major.
-  mutating func write(_ texts: [String], logits: [Float], names: [String]) throws {
-    for (index, text) in texts.enumerated() {
-      let row = logits[index * names.count..<(index + 1) * names.count].map(Double.init)
-      let (scores, chosen) = answer(row)
-      if format == .text {
-        let labels = chosen.map { printable(names[$0]) + String(format: " %.2f", scores[$0]) }
-        print((labels.isEmpty ? "none" : labels.joined(separator: ", ")) + "\t" + text)
-      } else {
-        if format == .json { print(count == 0 ? "[" : ",", terminator: "") }
-        try printJSON(
-          Row(
-            text: text, labels: chosen.map { names[$0] },
-            scores: Dictionary(zip(names, scores), uniquingKeysWith: { first, _ in first })))
+    let isAnswer = trained.task == .questionAnswering
+    let text = TextModel(
+      model: trained, tokenizer: tokenizer,
+      maxLength: maxLength ?? min(trained.maxTokens, isAnswer ? 384 : .max))
+    switch trained.task {
+    case .multiLabel, .multiClass, .regression:
+      return RowPredictor(model: text, thresholds: try thresholds(trained))
+    case .tokenClassification: return TagPredictor(model: text)
+    case .questionAnswering:
+      return AnswerPredictor(model: text, stride: docStride, nullThreshold: nullThreshold)
+    case .pretraining:
+      guard let maskID = tokenizer.maskID else {
+        throw TrainingError(
+          .data, model, expected: "a tokenizer with a mask token", found: "none",
+          remedy: "add [MASK] to its vocabulary")
       }
-      count += 1
-    }
-    fflush(nil)  // A reader of the pipe sees each batch at once.
-  }
-
-  /// The score of each label, and the labels that are given: in multi-label those whose probability
-  /// reaches the threshold, in multi-class the likeliest; in regression the number itself.
-  private func answer(_ logits: [Double]) -> (scores: [Double], chosen: [Int]) {
-    switch task {
-    case .multiClass:
-      let largest = logits.max() ?? 0
-      let powers = logits.map { exp($0 - largest) }
-      let sum = powers.reduce(0, +)
-      return (powers.map { $0 / sum }, [logits.firstIndex(of: largest) ?? 0])
-    case .regression: return (logits, Array(logits.indices))
-    case .multiLabel, .tokenClassification, .questionAnswering, .pretraining:
-      let scores = logits.map(probability(ofLogit:))
-      return (scores, scores.indices.filter { scores[$0] >= threshold })
+      return WordPredictor(model: text, maskID: maskID)
     }
   }
 
-  func finish() {
-    if format == .json { print(count == 0 ? "[]" : "]") }
+  /// [labels]
+  private func thresholds(_ trained: TrainedModel) throws -> [Double] {
+    switch threshold {
+    case .probability(let value): return trained.labelNames.map { _ in value }
+    case .tuned:
+      guard let thresholds = trained.thresholds else {
+        throw TrainingError(
+          .data, "\(model)/\(LabelThresholds.fileName)", expected: "a threshold for each label",
+          found: trained.task == .multiLabel ? "no file" : "a model for \(trained.task.rawValue)",
+          remedy: "name a probability, or a checkpoint of a multi-label run")
+      }
+      return thresholds.values
+    }
   }
 }

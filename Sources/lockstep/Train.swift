@@ -61,6 +61,12 @@ struct Train: ParsableCommand {
   @Option(
     help: "Layers that are not trained, from the first on, embeddings included; 0: these alone.")
   var freezeLayers: Int?
+  @Option(
+    help: """
+      Multi-label: what each label's positive term of the loss is multiplied by; auto (rows without the \
+      label over rows with it) or a JSON file of a number for each label. (default: 1)
+      """)
+  var positiveWeight: TrainingOptions.PositiveWeight?
   @Option(help: "Seed of the epoch order, dropout and new weights. (default: 42)")
   var seed: UInt64?
   @Option(help: "Gradient exchange; mpi is for comparison. (default: tree)")
@@ -111,7 +117,7 @@ struct Train: ParsableCommand {
     "model", "size", "initial-weights", "train", "validation", "output", "epochs", "max-steps",
     "batch-size", "micro-batches",
     "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout",
-    "pooling", "layer-decay", "freeze-layers", "seed",
+    "pooling", "layer-decay", "freeze-layers", "positive-weight", "seed",
     "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
     "patience", "threads", "max-shard-size", "save-mode", "overlap", "verify-shards", "stop-at",
     "time-limit", "watchdog", "check-replicas-every", "format",
@@ -171,6 +177,7 @@ struct Train: ParsableCommand {
     options.pooling = pooling
     options.layerDecay = layerDecay
     options.frozenLayers = freezeLayers
+    options.positiveWeight = positiveWeight
     options.seed = seed
     options.exchange = allReduce
     options.resume =

@@ -31,7 +31,7 @@ import Testing
   ) throws -> ModelExport.Receipt {
     try ModelExport(
       of: ModelFolder(path: path), as: type, configuration: Array(#"{"dtype": ""}"#.utf8),
-      tokenizerFiles: ["vocab.txt"]
+      files: ["vocab.txt"]
     ).write(
       to: folder(name), overwriting: overwriting, maxShardBytes: maxShardBytes, progress: progress)
   }

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Each task from the samples in launch/, learned by a small BERT from random weights on two ranks, stopped in the
-/// middle, resumed and evaluated.
+/// middle, resumed, evaluated and used to predict.
 @Suite struct LearnedTaskTests {
   private static let sample = Program.package + "/launch/sample/tasks"
   let folder: TemporaryFolder
@@ -17,6 +17,8 @@ import Testing
     let metric: String
     /// What must be reached: half of what chance leaves, or more.
     let least: Double
+    /// Share of single predictions that must be right.
+    var leastRight = 0.9
     var testDescription: String { name }
   }
 
@@ -29,7 +31,7 @@ import Testing
       metric: "pearson", least: 0.9),
     Case(
       name: "pairs", files: "pairs-SPLIT.tsv", more: ["--pair-column", "other"],
-      task: "multi-class", epochs: 15, metric: "accuracy", least: 0.85),
+      task: "multi-class", epochs: 15, metric: "accuracy", least: 0.85, leastRight: 0.85),
     Case(
       name: "tags", files: "names-SPLIT.conll", task: "token-classification", epochs: 6,
       metric: "f1", least: 0.9),
@@ -38,10 +40,10 @@ import Testing
       metric: "f1", least: 0.9),
     Case(
       name: "pre-training", files: "documents-SPLIT.txt", task: "pretraining", epochs: 30,
-      metric: "masked_accuracy", least: 0.3),
+      metric: "masked_accuracy", least: 0.3, leastRight: 0.3),
   ]
 
-  @Test("A task is learned, resumed and evaluated", arguments: cases)
+  @Test("A task is learned, resumed, evaluated and predicted", arguments: cases)
   func learned(_ task: Case) throws {
     for split in ["train", "dev"] {
       let file = task.files.replacingOccurrences(of: "SPLIT", with: split)
@@ -69,7 +71,15 @@ import Testing
     #expect(evaluated.status == 0, "\(evaluated.errors)")
     let object = try JSONSerialization.jsonObject(with: Data(evaluated.output.utf8))
     let score = try #require((object as? [String: Any])?[task.metric] as? Double)
-    print("learned \(task.name): \(task.metric) \(score)")
     #expect(score >= task.least)
+    let rows = try SampleRows(folder: Self.sample, task.name)
+    let predicted = try Program.run(
+      ["predict", "--model", run + "/best", "--format", "jsonl", "--input", "jsonl"]
+        + (task.name == "pairs" ? ["--pairs"] : []), input: rows.input)
+    #expect(predicted.status == 0, "\(predicted.errors)")
+    let share = try rows.shareRight(of: predicted.output)
+    #expect(share >= task.leastRight)
+    print(
+      "learned \(task.name): \(task.metric) \(score), \(rows.count) rows predicted, right \(share)")
   }
 }

@@ -7,17 +7,26 @@ extension Evaluator {
   /// - Parameters:
   ///   - outputs: ``outputs(_:)`` of all rows in their order.
   ///   - threshold: Of multi-label probabilities.
+  ///   - tuned: Thresholds of single labels beside it.
   /// - Throws: Errors of reading the labels.
   func metrics(
-    of data: ShardFolder, outputs: [Float], threshold: Double
+    of data: ShardFolder, outputs: [Float], threshold: Double, tuned: TunedThresholds
   ) throws -> any TaskMetrics {
     let rows = try data.read(Array(0..<data.rows))
     let labels = rows.labels
     switch data.task {
     case .multiLabel:
+      let labelCount = data.labelNames.count
+      let thresholds =
+        switch tuned {
+        case .none: nil as LabelThresholds?
+        case .known(let thresholds): thresholds
+        case .onTheseRows:
+          LabelThresholds(tunedOn: outputs, labels: labels.floats, labelCount: labelCount)
+        }
       return MultiLabelMetrics(
-        logits: outputs, labels: labels.floats, labelCount: data.labelNames.count,
-        threshold: threshold)
+        logits: outputs, labels: labels.floats, labelCount: labelCount, threshold: threshold,
+        tuned: thresholds)
     case .multiClass:
       return MultiClassMetrics(
         logits: outputs, labels: labels.integers, labelCount: data.labelNames.count)

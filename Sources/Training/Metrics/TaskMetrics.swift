@@ -14,6 +14,8 @@ package protocol TaskMetrics: Encodable, Sendable {
   var labelScores: LabelScores? { get }
   /// What `labelScores` are of; nil for the model's labels.
   var labelScoreNames: [String]? { get }
+  /// Of each label, tuned or known before; nil for a task or an evaluation without.
+  var thresholds: LabelThresholds? { get }
 }
 
 extension TaskMetrics {
@@ -22,6 +24,7 @@ extension TaskMetrics {
 
   package var labelScores: LabelScores? { nil }
   package var labelScoreNames: [String]? { nil }
+  package var thresholds: LabelThresholds? { nil }
 
   package var headline: [(name: String, value: Double?)] {
     Array(scores.filter { $0.name != "loss" }.prefix(3))
@@ -58,7 +61,11 @@ extension Task {
     case .multiClass: ["accuracy", "f1", "f1_macro", "f1_weighted", "matthews", "loss"]
     case .regression: ["mse", "rmse", "mae", "pearson", "spearman", "r2", "loss"]
     case .tokenClassification: ["f1", "precision", "recall", "accuracy", "loss"]
-    case .questionAnswering: ["f1", "exact_match", "loss"]
+    case .questionAnswering:
+      [
+        "f1", "exact_match", "has_ans_f1", "has_ans_exact", "no_ans_f1", "no_ans_exact", "best_f1",
+        "best_exact", "loss",
+      ]
     case .pretraining:
       [
         "loss", "masked_loss", "perplexity", "masked_accuracy", "next_sentence_loss",

@@ -1,0 +1,95 @@
+import Encoders
+import Foundation
+import Manifests
+
+/// What a prediction is asked for.
+struct PredictionRow {
+  /// The text; in question answering the question.
+  var text: String
+  /// The second text of a pair; in question answering the context.
+  var pair: String?
+  /// The text's words, where it came in words.
+  var words: [String]?
+  /// What the user calls the row.
+  var id: JSONValue?
+}
+
+/// How rows are written on standard input.
+enum PredictionInput: String, CaseIterable {
+  /// A text a line, or two with a tab between them.
+  case text
+  /// A JSON object a line.
+  case jsonl
+}
+
+/// A line that is no row: what is wrong with it.
+struct BadLine: Error {
+  let expected: String
+  let found: String
+}
+
+extension PredictionRow {
+  /// A row out of a line of standard input.
+  ///
+  /// - Parameters:
+  ///   - hasPair: Whether the model is asked about two texts: question and context, or a pair.
+  /// - Throws: ``BadLine``.
+  init(line: [UInt8], form: PredictionInput, hasPair: Bool) throws {
+    switch form {
+    case .text: try self.init(textLine: line, hasPair: hasPair)
+    case .jsonl: try self.init(json: line, hasPair: hasPair)
+    }
+  }
+
+  private init(textLine line: [UInt8], hasPair: Bool) throws {
+    let bytes = line.last == UInt8(ascii: "\r") ? line.dropLast() : line[...]
+    guard let whole = String(validating: bytes, as: UTF8.self) else {
+      throw BadLine(expected: "UTF-8", found: "other bytes")
+    }
+    text = whole
+    guard hasPair else { return }
+    // A tab in the second text is a part of it.
+    guard let tab = whole.utf8.firstIndex(of: UInt8(ascii: "\t")) else {
+      throw BadLine(expected: "two texts with a tab between them", found: "no tab")
+    }
+    text = String(whole[..<tab])
+    pair = String(whole[whole.index(after: tab)...])
+  }
+
+  /// {"text", "pair"}, {"words"} or {"question", "context"}, and "id" in each; other keys are passed over.
+  private init(json bytes: [UInt8], hasPair: Bool) throws {
+    var values: [String: String] = [:]
+    var (id, words): (JSONValue?, [String]?) = (nil, nil)
+    var keys: [String] = []
+    var json = JSONReader(bytes)
+    do {
+      try json.readObject { key, json in
+        keys.append(key)
+        switch key {
+        case "text", "pair", "question", "context": values[key] = try json.readString()
+        case "id": id = try JSONDecoder().decode(JSONValue.self, from: Data(json.readBytes()))
+        case "words":
+          var list: [String] = []
+          try json.readArray { list.append(try $0.readString()) }
+          words = list
+        default: try json.skipValue()
+        }
+      }
+      try json.readEnd()
+    } catch let defect as JSONReader.Defect {
+      throw BadLine(expected: "\(defect.expected) at byte \(defect.offset)", found: defect.found)
+    }
+    let found =
+      keys.isEmpty ? "no key" : "the keys \(keys.prefix(20).map(quoted).joined(separator: ", "))"
+    guard let text = values["text"] ?? values["question"] ?? words?.joined(separator: " ") else {
+      throw BadLine(
+        expected: "the key text, words or question", found: found)
+    }
+    pair = values["pair"] ?? values["context"]
+    guard !hasPair || pair != nil else {
+      throw BadLine(expected: "the key pair or context", found: found)
+    }
+    (self.text, self.words, self.id) = (text, words, id)
+    if !hasPair { pair = nil }
+  }
+}
