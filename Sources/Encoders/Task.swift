@@ -91,7 +91,9 @@ package struct LossCounts: Sendable, Equatable {
 }
 
 extension Targets {
-  /// Of a batch that is the whole world's.
+  /// Of this batch alone.
+  ///
+  /// - Parameter rows: The count's rows.
   package func counts(rows: Int) -> LossCounts {
     switch self {
     case .tags(let tags):

@@ -55,7 +55,6 @@ extension Task {
       }
   }
 
-  /// Whether the loss is divided by something else than rows, so that the whole batch must be read to
-  /// know it.
+  /// Whether the loss is divided by something else than rows, which ranks know of their own rows alone.
   var countsTokens: Bool { self == .tokenClassification || self == .pretraining }
 }

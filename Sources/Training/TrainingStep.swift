@@ -86,7 +86,7 @@ package final class TrainingStep {
     let batches = communicator.orAbort {
       try load(parts[own], of: rows, lengths: lengths, epoch: epoch)
     }
-    let counts = communicator.orAbort { try lossCounts(of: rows, epoch: epoch) }
+    let counts = try lossCounts(batches, rows: rows.count)
     phases.end(.data)
     let ids = replica.begin(batches)
     // What was begun with is updates that the words had missed.
@@ -140,14 +140,14 @@ package final class TrainingStep {
     }
   }
 
-  /// What the loss of the global batch is divided by. Every rank reads the rows for that, which are few,
-  /// rather than wait for the others to say.
-  private func lossCounts(of rows: [Int], epoch: Int) throws -> LossCounts {
-    let configuration = replica.model.configuration
-    guard configuration.task.countsTokens else { return LossCounts(rows: rows.count) }
-    let whole = Replica.LabelledBatch(
-      try data.read(rows), for: configuration, masking: masking, epoch: epoch)
-    return whole.targets.counts(rows: rows.count)
+  /// What the loss of the global batch is divided by: in tasks whose tokens have labels a sum over the
+  /// ranks, which wait for each other here.
+  private func lossCounts(
+    _ batches: [Replica.LabelledBatch], rows: Int
+  ) throws -> LossCounts {
+    guard replica.model.configuration.task.countsTokens else { return LossCounts(rows: rows) }
+    let tokens = batches.reduce(0) { $0 + $1.targets.counts(rows: 0).tokens }
+    return LossCounts(rows: rows, tokens: Int(try communicator.sumAll([Double(tokens)])[0]))
   }
 
   private func requireFinite(loss: Double, norm: Double, step: Int, rows: [Int]) throws {
