@@ -58,7 +58,7 @@ package struct ModelExport {
   /// Where the source is sealed, as checkpoints are, the files that are used are hashed first.
   /// - Parameters:
   ///   - destination: its parent must exist.
-  ///   - overwriting: names of tokenizer files that an earlier export may have at `destination`, which
+  ///   - overwriting: names of files beside config.json and weights that an earlier export may have at `destination`, which
   ///     is then replaced unless it has anything else; nil where nothing may be there.
   ///   - maxShardBytes: bytes of tensor data in a file at most; a larger tensor has one of its own.
   ///   - progress: called with the bytes of each block once it is written; may throw to end it there.

@@ -18,9 +18,22 @@ package struct AnswerContext: Sendable, Equatable {
 }
 
 /// The JSON that a shard keeps of a row.
-private struct ContextRecord: Codable {
+struct ContextRecord: Codable {
   let context: String
   let answers: [String]
+
+  /// - Throws: `ShardsError` for what a writer would not have written.
+  init(json: [UInt8], _ place: String) throws {
+    do {
+      self = try JSONDecoder().decode(ContextRecord.self, from: Data(json))
+    } catch {
+      throw ShardsError(
+        place: place, expected: "JSON of a context and its answers", found: "other bytes",
+        remedy: "write the shards again")
+    }
+  }
+
+  init(context: String, answers: [String]) { (self.context, self.answers) = (context, answers) }
 }
 
 extension AnswerContext {
@@ -31,6 +44,14 @@ extension AnswerContext {
     return Array(try encoder.encode(ContextRecord(context: context, answers: answers)))
   }
 
+  /// Whether the records would be the same.
+  func hasRecord(of other: AnswerContext) -> Bool {
+    // Bytes: strings are equal where Unicode calls them equivalent.
+    func same(_ a: String, _ b: String) -> Bool { a.utf8.elementsEqual(b.utf8) }
+    return same(context, other.context) && answers.count == other.answers.count
+      && zip(answers, other.answers).allSatisfy(same)
+  }
+
   /// [tokens, 2] First byte and the byte after the last; -1, -1 for none.
   var bounds: [Int32] {
     ranges.flatMap { range in
@@ -39,12 +60,7 @@ extension AnswerContext {
   }
 
   /// - Throws: `ShardsError` for what a writer would not have written.
-  init(record: [UInt8], bounds: [Int32], _ place: String) throws {
-    guard let record = try? JSONDecoder().decode(ContextRecord.self, from: Data(record)) else {
-      throw ShardsError(
-        place: place, expected: "JSON of a context and its answers", found: "other bytes",
-        remedy: "write the shards again")
-    }
+  init(record: ContextRecord, bounds: [Int32], _ place: String) throws {
     let length = Int32(clamping: record.context.utf8.count)
     ranges = try stride(from: 0, to: bounds.count, by: 2).map { index in
       let (start, end) = (bounds[index], bounds[index + 1])

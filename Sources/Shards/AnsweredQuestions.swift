@@ -187,10 +187,8 @@ private struct QuestionFile {
     guard let answers = entry.isImpossible ? [] : entry.answers else {
       throw absent("answers", entry.offset)
     }
-    // White space before a question is no part of it, as in run_qa.
-    let words = question.unicodeScalars.drop(while: \.properties.isWhitespace)
     return AnsweredQuestion(
-      id: id, question: String(words), context: context, answers: answers.compactMap(\.text),
+      id: id, question: question, context: context, answers: answers.compactMap(\.text),
       answerRange: try answers.first.map { try range(of: $0, in: scalars) })
   }
 

@@ -87,6 +87,7 @@ private struct ContextColumns: ~Copyable {
   private var offsets: Column<Int64>
   private var ranges: Column<Int32>
   private var bytes = 0
+  private var last: AnswerContext?
 
   init(in file: borrowing File) throws {
     let records = try Column<UInt8>(ShardFormat.contexts, in: file)
@@ -98,8 +99,10 @@ private struct ContextColumns: ~Copyable {
     self.ranges = ranges
   }
 
+  /// Windows of a question after the first have no record of their own.
   mutating func append(_ context: AnswerContext) throws {
-    let record = try context.record()
+    let record = last.map(context.hasRecord(of:)) == true ? [] : try context.record()
+    last = context
     try records.append(record)
     try ranges.append(context.bounds)
     bytes += record.count

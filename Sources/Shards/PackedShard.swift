@@ -17,6 +17,8 @@ final class PackedShard: ShardContent {
   private var rowIDs: RowBytes?
   private var contexts: RowBytes?
   private var contextRanges: Dataset?
+  /// The last one that was asked for, and its row: windows of a question share one.
+  private var lastContext: (row: Int, record: ContextRecord)?
   private let file: File
 
   /// Decoded chunks of a dataset that stay in memory while the file is open: 32 of them.
@@ -112,9 +114,27 @@ final class PackedShard: ShardContent {
       contextRanges = consume ranges
     }
     let bounds: [Int32]? = try contextRanges?.read(Int(offsets[row])..<Int(offsets[row + 1]))
-    guard let record = try contexts?.read(row), let bounds else { return nil }
-    return try AnswerContext(
-      record: record, bounds: bounds, "\(file.path):/\(ShardFormat.contexts)")
+    let place = "\(file.path):/\(ShardFormat.contexts)"
+    guard let bounds else { return nil }
+    let record = try contextRecord(row, place)
+    lastContext = (row, record)
+    return try AnswerContext(record: record, bounds: bounds, place)
+  }
+
+  /// A row without bytes has the record of the row before.
+  private func contextRecord(_ row: Int, _ place: String) throws -> ContextRecord {
+    var first = row
+    while let bytes = try contexts?.read(first) {
+      if !bytes.isEmpty { return try ContextRecord(json: bytes, place) }
+      if let lastContext, lastContext.row == first || lastContext.row == first - 1 {
+        return lastContext.record
+      }
+      guard first > 0 else { break }
+      first -= 1
+    }
+    throw ShardsError(
+      place: place, expected: "a context in the first row", found: "no bytes",
+      remedy: "write the shards again")
   }
 
   private static func readOffsets(

@@ -49,7 +49,7 @@ package final class TaggedSentenceReader {
     }
   }
 
-  /// Takes a line's word and tag; false for a blank line, which ends a sentence.
+  /// Takes a line's word and tag; false for a blank line or one between documents, which end a sentence.
   private func read(
     _ line: [UInt8], of file: InputFile, into sentence: inout TaggedSentence
   ) throws -> Bool {
@@ -59,7 +59,7 @@ package final class TaggedSentenceReader {
     let fields = line.split { $0 == separator || $0 == UInt8(ascii: "\r") }
       .compactMap { trimmed($0) }
     guard let first = fields.first, let tag = fields.last else { return false }
-    if first.elementsEqual("-DOCSTART-".utf8) { return true }
+    if first.elementsEqual("-DOCSTART-".utf8) { return false }
     let place = "\(file.name):\(file.line)"
     guard fields.count > 1 else {
       throw ShardsError(

@@ -19,7 +19,8 @@ extension Tokenizer {
   /// A text that is split into words already; each is tokenized as a text of its own. Sources tell
   /// the words apart; a word that nothing is left of has no token. Hugging Face's
   /// `is_split_into_words`, for byte-level models with `add_prefix_space`, which it asks for there.
-  package func encode(words: [String], maxLength: Int? = nil) throws -> AlignedEncoding {
+  package func encode(words: some Sequence<String>, maxLength: Int? = nil) throws -> AlignedEncoding
+  {
     let budget = try budget(maxLength: maxLength, isPair: false)
     var tokens = AlignedTokens()
     var wordOfToken: [Int] = []
@@ -34,37 +35,6 @@ extension Tokenizer {
       TokenSource(text: .first, word: wordOfToken[$0], bytes: tokens.ranges[$0])
     }
     return template.apply(first: (tokens.ids[kept], sources), second: nil)
-  }
-
-  /// A pair whose second text is cut into as many windows as it takes, the first text whole before
-  /// each; neighbouring windows share `stride` tokens. Hugging Face's truncation "only_second" with
-  /// `return_overflowing_tokens`.
-  /// - Throws: `TokenizerError` if `maxLength` leaves the second text no more than `stride` tokens.
-  package func encodeWindows(
-    _ text: String, pair: String, maxLength: Int, stride: Int
-  ) throws -> [AlignedEncoding] {
-    let budget = try budget(maxLength: maxLength, isPair: true)
-    let first = aligned(text, limit: .max)
-    let second = aligned(pair, limit: .max)
-    let windowCount = budget - first.count
-    if second.count <= windowCount {
-      return [encoding(first, kept: 0..<first.count, second, kept: 0..<second.count)]
-    }
-    guard stride >= 0, windowCount > stride else {
-      throw TokenizerError(
-        place: "maximum length",
-        expected: "more than \(maxLength - windowCount + max(0, stride)) tokens: special ones, "
-          + "\(first.count) of the first text and a stride of \(stride)",
-        found: "\(maxLength)", remedy: "allow more tokens, or shorten the first text or the stride")
-    }
-    var windows: [AlignedEncoding] = []
-    var start = 0
-    while true {
-      let end = min(start + windowCount, second.count)
-      windows.append(encoding(first, kept: 0..<first.count, second, kept: start..<end))
-      if end == second.count { return windows }
-      start += windowCount - stride
-    }
   }
 
   /// The tokens of `text`, not much more than `limit`.

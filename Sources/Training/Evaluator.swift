@@ -71,10 +71,13 @@ package final class Evaluator {
     let (words, next) = (logits[0], logits[1])
     let pairs = Array(UnsafeBufferPointer(start: next.values, count: 2 * next.rows))
     try requireFinite(pairs, batch)
-    let found = (0..<words.rows).map { row in
-      likeliest(
-        UnsafeBufferPointer(start: words.values + row * words.columns, count: words.columns),
-        count: count)
+    let found = try (0..<words.rows).map { row in
+      let logits = UnsafeBufferPointer(
+        start: words.values + row * words.columns, count: words.columns)
+      if let bad = logits.first(where: { !$0.isFinite }) {
+        throw Self.notFinite("masked token \(row) of a batch", bad)
+      }
+      return likeliest(logits, count: count)
     }
     return HiddenWords(
       words: found,
@@ -88,8 +91,14 @@ package final class Evaluator {
   ) -> [(id: Int32, probability: Double)] {
     let largest = Double(logits.max() ?? 0)
     let sum = logits.reduce(0) { $0 + exp(Double($1) - largest) }
-    let order = logits.indices.sorted { logits[$0] > logits[$1] }
-    return order.prefix(count).map { (Int32($0), exp(Double(logits[$0]) - largest) / sum) }
+    var best: [Int] = []
+    for index in logits.indices
+    where best.count < count || logits[index] > logits[best[best.count - 1]] {
+      let place = best.firstIndex { logits[$0] < logits[index] } ?? best.count
+      best.insert(index, at: place)
+      if best.count > count { best.removeLast() }
+    }
+    return best.map { (Int32($0), exp(Double(logits[$0]) - largest) / sum) }
   }
 
   private func forward(_ batch: PackedBatch) throws -> [Logits] {
@@ -105,8 +114,12 @@ package final class Evaluator {
     let row =
       model.configuration.task.labelsTokens
       ? batch.row(ofToken: bad * batch.tokenCount / values.count) : batch.rows[bad / ofRows]
-    throw TrainingError(
-      .data, "row \(row)", expected: "finite logits", found: "\(values[bad])",
+    throw Self.notFinite("row \(row)", values[bad])
+  }
+
+  private static func notFinite(_ place: String, _ value: Float) -> TrainingError {
+    TrainingError(
+      .data, place, expected: "finite logits", found: "\(value)",
       remedy: "check that the weights are finite: training may have diverged")
   }
 

@@ -215,6 +215,8 @@ extension Trainer {
       state.cursor = TrainerState.Cursor(epoch: state.cursor.epoch + 1, step: 0)
       order = nil
     }
+    // The thresholds of an evaluation are those of the weights that it had.
+    state.thresholds = nil
     state.lossSum += outcome.loss
     state.lossSteps += 1
     let tokens = outcome.tokensByRank.reduce(0, +)

@@ -39,7 +39,8 @@ package struct TrainerState: Codable, Sendable, Equatable {
   package var isEvaluationPending: Bool
   /// Whether the run was over.
   package var isFinished: Bool
-  /// [labels] Of the last evaluation; nil before it, and in tasks other than multi-label.
+  /// [labels] Tuned by an evaluation of these very parameters; nil without one, and in tasks other than
+  /// multi-label.
   package var thresholds: [Double]?
 
   // For the reader of the file; resuming does not use them.

@@ -8,27 +8,32 @@ final class AnswerRows: ShardRows {
   private let questions: [AnsweredQuestion]
   private let tokenizer: Tokenizer
   private let maxLength: Int
-  private let stride: Int
-  /// Contexts of which no piece alone has the ids that it has in the whole.
-  private var otherIDs = 0
+  private let stride: Int?
   /// Answers of characters that normalising removes.
   private var lostAnswers = 0
 
   let labelNames: [String] = []
   let hasPairs = true
 
-  init(questions: [AnsweredQuestion], tokenizer: Tokenizer, maxLength: Int, stride: Int) {
+  /// - Parameter stride: Tokens that neighbouring windows have in common; nil: 128, or half of a window
+  ///   that has less room than twice that.
+  /// - Precondition: The stride is at most ``mostStride(tokenizer:maxLength:)``.
+  init(questions: [AnsweredQuestion], tokenizer: Tokenizer, maxLength: Int, stride: Int?) {
+    precondition(
+      (stride ?? 0) <= Self.mostStride(tokenizer: tokenizer, maxLength: maxLength),
+      "windows go forward")
     (self.questions, self.tokenizer) = (questions, tokenizer)
     (self.maxLength, self.stride) = (maxLength, stride)
   }
 
+  /// The largest stride with which windows go forward by a token at least, after the longest question.
+  static func mostStride(tokenizer: Tokenizer, maxLength: Int) -> Int {
+    let room = maxLength - tokenizer.numSpecialTokens(isPair: true)
+    return room - max(1, room / 2) - 1
+  }
+
   var note: String? {
-    var notes: [String] = []
-    if otherIDs > 0 {
-      notes.append("\(otherIDs) contexts have other ids in pieces than as a whole text")
-    }
-    if lostAnswers > 0 { notes.append("\(lostAnswers) answers have no token: labelled 0, 0") }
-    return notes.isEmpty ? nil : notes.joined(separator: "; ")
+    lostAnswers > 0 ? "\(lostAnswers) answers have no token: labelled 0, 0" : nil
   }
 
   func countRows() throws -> Int {
@@ -39,22 +44,23 @@ final class AnswerRows: ShardRows {
 
   func forEachRow(_ body: (ShardRow) throws -> Void) throws {
     let special = tokenizer.numSpecialTokens(isPair: true)
-    (otherIDs, lostAnswers) = (0, 0)
+    lostAnswers = 0
     // Questions of one context follow each other.
     var (context, tokens): (String?, [LocatedToken]) = (nil, [])
     for question in questions {
       if context?.utf8.elementsEqual(question.context.utf8) != true {
         context = question.context
         tokens = tokenizer.locatedTokens(of: question.context)
-        otherIDs += tokens.map(\.id) == tokenizer.tokens(of: question.context) ? 0 : 1
       }
       let answer = question.answerRange.flatMap { span(of: $0, in: tokens) }
       if question.answerRange != nil, answer == nil { lostAnswers += 1 }
+      // White space before a question is no part of it, as in run_qa.
+      let text = question.question.unicodeScalars.drop { $0.properties.isWhitespace }
       // Half of the room at most, so that windows go forward.
       let asked = Array(
-        tokenizer.tokens(of: question.question).prefix(max(1, (maxLength - special) / 2)))
+        tokenizer.tokens(of: String(text)).prefix(max(1, (maxLength - special) / 2)))
       let room = maxLength - special - asked.count
-      let step = max(1, room - min(stride, room - 1))
+      let step = room - (stride ?? min(128, room / 2))
       var start = 0
       repeat {
         let window = start..<min(start + room, tokens.count)

@@ -92,7 +92,9 @@ struct Export: ParsableCommand {
     var done = 0
     do {
       return try export.write(
-        to: output, overwriting: overwrite ? Tokenizer.files(inModelFolder: output) : nil,
+        to: output,
+        overwriting: overwrite
+          ? Tokenizer.files(inModelFolder: output) + thresholds(in: output) : nil,
         maxShardBytes: maxShardSize.bytes
       ) { bytes in
         if interruption.isSignalled { throw Stopped() }

@@ -55,18 +55,24 @@ struct Predict: ParsableCommand {
   @Flag(help: "Rows are pairs of texts.")
   var pairs = false
   @Option(
-    help:
-      "Probability from which a label is given; tuned: the one of each label that training found.")
-  var threshold = Threshold.probability(0.5)
+    help: """
+      multi-label: probability from which a label is given; tuned: that of each label which training found \
+      the best. (default: 0.5)
+      """)
+  var threshold: Threshold?
   @Option(
     parsing: .unconditional,
     help: """
-      By how much the score of no answer has to exceed that of the best answer for none to be given. \
+      question-answering: by how much the score of no answer has to exceed that of the best answer for none to be given. \
       (default: an answer is always given)
       """)
   var nullThreshold: Double?
-  @Option(help: "Tokens that windows of one context have in common.")
-  var docStride = 128
+  @Option(
+    help: """
+      question-answering: tokens that neighbouring windows of a context have in common. (default: 128, or \
+      half of what a question leaves of less than 256)
+      """)
+  var docStride: Int?
   @Option(help: "Tokens that a row is cut to. (default: the model's positions, 384 for contexts)")
   var maxLength: Int?
   @Option(help: "Threads. (default: the cores)")
@@ -75,17 +81,22 @@ struct Predict: ParsableCommand {
   var format = PredictionFormat.text
 
   func validate() throws {
-    if case .probability(let value) = threshold { try requireThreshold(value) }
+    if case .probability(let value)? = threshold { try requireThreshold(value) }
+    if let nullThreshold, !nullThreshold.isFinite {
+      throw ValidationError("--null-threshold: expected a number, found \(nullThreshold)")
+    }
     try requireThreads(threads)
     if stdin, !texts.isEmpty { throw ValidationError("--stdin: there are texts too") }
-    if docStride < 0 {
-      throw ValidationError("--doc-stride: expected at least 0, found \(docStride)")
+    if input == .jsonl, !texts.isEmpty {
+      throw ValidationError("--input jsonl: there are texts, and standard input is not read")
     }
   }
 
   func run() throws {
     let tokenizer = try Tokenizer(modelFolder: model)
     let trained = try TrainedModel(folder: model, threads: threads)
+    try refuseForeignOptions(trained.task)
+    try requireSpecialTokens(tokenizer, of: model)
     let hasPair = pairs || trained.task == .questionAnswering
     let predictor = try predictor(trained, tokenizer, hasPair: hasPair)
     var stream = PredictionStream(predictor, PredictionOutput(format))
@@ -95,6 +106,20 @@ struct Predict: ParsableCommand {
       try stream.predict(rows(hasPair: hasPair))
     }
     guard stream.badLines == 0 else { throw ExitCode(ExitCodes.data) }
+  }
+
+  /// An option that the task has no use for is a mistake about the model.
+  private func refuseForeignOptions(_ task: Task) throws {
+    let pairs: [Task] = [.multiLabel, .multiClass, .regression, .questionAnswering, .pretraining]
+    let options: [(name: String, isGiven: Bool, tasks: [Task])] = [
+      ("--threshold", threshold != nil, [.multiLabel]), ("--pairs", self.pairs, pairs),
+      ("--null-threshold", nullThreshold != nil, [.questionAnswering]),
+      ("--doc-stride", docStride != nil, [.questionAnswering]),
+    ]
+    for option in options where option.isGiven && !option.tasks.contains(task) {
+      let others = option.tasks.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("\(option.name): for \(others); \(model) is for \(task.rawValue)")
+    }
   }
 
   private func rows(hasPair: Bool) throws -> [PredictionRow] {
@@ -125,6 +150,7 @@ struct Predict: ParsableCommand {
       return RowPredictor(model: text, thresholds: try thresholds(trained))
     case .tokenClassification: return TagPredictor(model: text)
     case .questionAnswering:
+      try requireStride(docStride, tokenizer: tokenizer, maxLength: text.maxLength)
       return AnswerPredictor(model: text, stride: docStride, nullThreshold: nullThreshold)
     case .pretraining:
       guard let maskID = tokenizer.maskID else {
@@ -138,7 +164,7 @@ struct Predict: ParsableCommand {
 
   /// [labels]
   private func thresholds(_ trained: TrainedModel) throws -> [Double] {
-    switch threshold {
+    switch threshold ?? .probability(0.5) {
     case .probability(let value): return trained.labelNames.map { _ in value }
     case .tuned:
       guard let thresholds = trained.thresholds else {

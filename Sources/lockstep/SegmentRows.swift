@@ -116,14 +116,15 @@ struct SegmentRows: ShardRows {
 
   /// Takes tokens from the longer segment, at either end as it happens.
   private func truncate(_ pair: inout Pair, to room: Int, _ random: inout PhiloxStream) {
-    while pair.first.count + pair.second.count > room {
+    var (first, second) = (pair.first.indices, pair.second.indices)
+    while first.count + second.count > room {
       let atFront = Bool.random(using: &random)
-      if pair.first.count > pair.second.count {
-        pair.first.remove(at: atFront ? 0 : pair.first.count - 1)
-      } else {
-        pair.second.remove(at: atFront ? 0 : pair.second.count - 1)
-      }
+      let isFirst = first.count > second.count
+      let long = isFirst ? first : second
+      let short = atFront ? long.dropFirst() : long.dropLast()
+      if isFirst { first = short } else { second = short }
     }
+    (pair.first, pair.second) = (Array(pair.first[first]), Array(pair.second[second]))
   }
 }
 

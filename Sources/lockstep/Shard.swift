@@ -29,7 +29,8 @@ struct Shard: ParsableCommand {
   var maxLength: Int?
   @Option(
     help: """
-      question-answering: tokens that neighbouring windows of a context have in common. (default: 128)
+      question-answering: tokens that neighbouring windows of a context have in common. (default: 128, or \
+      half of what a question leaves of less than 256)
       """)
   var docStride: Int?
   @Option(help: "pretraining: seed of the pairs of segments. (default: 42)")
@@ -122,10 +123,15 @@ struct Shard: ParsableCommand {
     let isPair = pairColumn != nil || task == .questionAnswering || task == .pretraining
     let least =
       tokenizer.numSpecialTokens(isPair: isPair)
-      + ([.questionAnswering, .pretraining].contains(task) ? 2 : 0)
+      + ([.questionAnswering, .pretraining].contains(task)
+        ? 2 : task == .tokenClassification ? 1 : 0)
     guard length >= least else {
       throw ValidationError(
         "--max-length \(length): a row has at least \(least) tokens, special ones included")
+    }
+    try requireSpecialTokens(tokenizer, of: model)
+    if task == .questionAnswering {
+      try requireStride(docStride, tokenizer: tokenizer, maxLength: length)
     }
     let source = try rows(tokenizer, maxLength: length)
     let count = try source.countRows()
@@ -157,7 +163,7 @@ struct Shard: ParsableCommand {
     case .questionAnswering:
       return AnswerRows(
         questions: try AnsweredQuestions(paths: files).questions,
-        tokenizer: tokenizer, maxLength: maxLength, stride: docStride ?? 128)
+        tokenizer: tokenizer, maxLength: maxLength, stride: docStride)
     case .pretraining:
       return try SegmentRows(
         Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed ?? 42,
@@ -214,6 +220,27 @@ struct Shard: ParsableCommand {
       try printJSON(Result(rows: rows, tokens: tokens, shards: shards, seconds: seconds))
     }
   }
+}
+
+/// Refuses a tokenizer whose rows may have no token: models of rows read the first one, [CLS] or <s>.
+///
+/// - Throws: `TokenizerError` naming the folder.
+func requireSpecialTokens(_ tokenizer: Tokenizer, of model: String) throws {
+  guard tokenizer.numSpecialTokens(isPair: false) == 0 else { return }
+  throw TokenizerError(
+    place: model,
+    expected: "a tokenizer that puts special tokens around a text, as [CLS] and [SEP]",
+    found: "a template without any",
+    remedy: "take the tokenizer.json that the model was published with")
+}
+
+/// - Throws: a usage error for windows of contexts that would not go forward.
+func requireStride(_ stride: Int?, tokenizer: Tokenizer, maxLength: Int) throws {
+  let most = AnswerRows.mostStride(tokenizer: tokenizer, maxLength: maxLength)
+  guard let stride, !(0...max(0, most)).contains(stride) else { return }
+  throw ValidationError(
+    "--doc-stride: expected 0 to \(max(0, most)) with a --max-length of \(maxLength), of which a "
+      + "question may take half; found \(stride)")
 }
 
 extension DatasetFormat: ExpressibleByArgument {}

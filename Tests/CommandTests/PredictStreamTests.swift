@@ -43,13 +43,15 @@ import Testing
     lines[0] = #"{"text": "a long violin", "id": "the first"}"#
     lines[7] = #"{"text": "a long"#
     lines[40] = #"{"title": "a long violin"}"#
+    lines[50] = #"{"text": "a long violin", "id": 1e999}"#
+    lines[51] = #"{"text": "a long violin", "words": ["a", "long"]}"#
     let (status, rows, errors) = try predict(
       model, ["--input", "jsonl"], input: lines.joined(separator: "\n"))
     #expect(status == 65)
-    #expect(errors.contains("80 rows") && errors.contains("2 lines with errors"))
+    #expect(errors.contains("80 rows") && errors.contains("4 lines with errors"))
     #expect(rows.count == 80)
     #expect(rows[0]["id"] as? String == "the first")
-    for index in 1..<80 where index != 7 && index != 40 {
+    for index in 1..<80 where ![7, 40, 50, 51].contains(index) {
       #expect(rows[index]["id"] as? Int == index)
       #expect(rows[index]["labels"] as? [String] == rows[0]["labels"] as? [String])
     }
@@ -58,6 +60,20 @@ import Testing
     #expect(
       rows[40]["error"] as? String
         == "expected the key text, words or question, found the keys `title`")
+    #expect((rows[50]["error"] as? String)?.hasPrefix("expected an id that is") == true)
+    #expect((rows[51]["error"] as? String)?.hasPrefix("expected one of the keys text") == true)
+    let mark = try predict(model, [], input: "\u{FEFF}a long violin\n")
+    #expect(mark.rows.first?["text"] as? String == "a long violin")
+    let control = try Program.run(
+      ["predict", "--model", model, "--input", "jsonl"], input: #"{"text": "a\nb\u001b[31m"}"#)
+    #expect(control.output.split(separator: "\n").count == 1 && !control.output.contains("\u{1b}"))
+    for (option, value) in [
+      ("--threshold", "0.9"), ("--null-threshold", "3"), ("--doc-stride", "9"),
+    ] {
+      let refused = try Program.run(["predict", "--model", model, option, value, "a long violin"])
+      #expect(
+        refused.status == 64 && refused.errors.contains("\(option): for"), "\(refused.errors)")
+    }
     let bytes = try Program.run(
       ["predict", "--model", model, "--pairs"], input: "one\ttwo\nthree\n")
     #expect(bytes.status == 65)
@@ -97,8 +113,15 @@ import Testing
     #expect(
       row["answer"] as? String
         == String(String.UnicodeScalarView(scalars[max(0, start)..<max(0, end)])))
+    let spaced = try predict(model, ask.map { $0.hasPrefix("Which") ? "\u{a0}\n " + $0 : $0 })
+    #expect(spaced.rows.first?["score"] as? Double == row["score"] as? Double)
     let none = try predict(model, ["--null-threshold", "-1000"] + ask)
     #expect(none.rows.first?["answer"] is NSNull && none.rows.first?["start"] is NSNull)
+    for stride in ["15", "9999"] {
+      let wide = try predict(
+        model, ["--max-length", "32", "--doc-stride", stride, "Which?", "red"])
+      #expect(wide.status == 64 && wide.errors.contains("--doc-stride: expected 0 to 14"))
+    }
     let empty = try predict(model, ["Which?", ""])
     #expect(empty.status == 0 && empty.rows.first?["answer"] is NSNull, "\(empty.errors)")
   }

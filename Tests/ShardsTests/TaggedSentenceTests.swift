@@ -20,7 +20,7 @@ import Testing
   @Test("Words come first and tags last; -DOCSTART- and blank lines are no words")
   func sentences() throws {
     let reader = try reader(
-      "-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n\n  \n"
+      "-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n-DOCSTART- O\n\n  \n"
         + "Peter\tB-PER\r\n\r\nend\tO")
     for _ in 0..<2 {
       var found: [TaggedSentence] = []

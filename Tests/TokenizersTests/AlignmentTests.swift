@@ -70,27 +70,4 @@ struct AlignmentTests {
     #expect(cut.words == [nil, 0, 1, nil])
     #expect(throws: TokenizerError.self) { try uncased.encode(words: ["a"], maxLength: 1) }
   }
-
-  @Test("in windows over a long second text, which share a stride")
-  func windows() throws {
-    let words = ["hello", "world", "a", "b", "hello", "world", "a"]
-    let text = words.joined(separator: " ")
-    func windows(_ maxLength: Int, _ stride: Int) throws -> [[String]] {
-      try uncased.encodeWindows("a b", pair: text, maxLength: maxLength, stride: stride).map {
-        #expect($0.ids.count <= maxLength && $0.typeIDs.count == $0.ids.count)
-        let tokens = zip($0.sources, sources($0, "a b", text))
-        #expect(tokens.filter { $0.0?.text == .first }.map(\.1) == ["a", "b"])
-        return tokens.filter { $0.0?.text == .second }.compactMap(\.1)
-      }
-    }
-    #expect(try windows(12, 1) == [words])
-    #expect(
-      try windows(9, 2) == [
-        ["hello", "world", "a", "b"], ["a", "b", "hello", "world"], ["hello", "world", "a"],
-      ])
-    #expect(try windows(8, 0) == [Array(words[..<3]), Array(words[3..<6]), ["a"]])
-    #expect(throws: TokenizerError.self) { try windows(7, 2) }
-    #expect(throws: TokenizerError.self) { try windows(5, 0) }
-    #expect(throws: TokenizerError.self) { try windows(8, -1) }
-  }
 }

@@ -7,8 +7,8 @@ import Training
 /// Answers questions with a part of their contexts, which are read in windows as in training.
 struct AnswerPredictor: Predictor {
   let model: TextModel
-  /// Tokens that neighbouring windows of a context have in common.
-  let stride: Int
+  /// Tokens that neighbouring windows of a context have in common: see `AnswerRows`.
+  let stride: Int?
   /// By how much no answer has to score above the best one for none to be given; nil: never.
   let nullThreshold: Double?
 
@@ -71,6 +71,6 @@ private struct AnswerPrediction: Prediction {
 
   var lines: String {
     let text = answer.map { printable($0) + String(format: " %.2f", score) } ?? "none"
-    return text + "\t" + row.text
+    return text + "\t" + printable(row.text)
   }
 }

@@ -14,6 +14,11 @@ struct PredictionRow {
   var id: JSONValue?
 }
 
+extension PredictionRow {
+  /// Its texts, each on a line, whatever they hold.
+  var printableTexts: [String] { ([text] + (pair.map { [$0] } ?? [])).map(printable) }
+}
+
 /// How rows are written on standard input.
 enum PredictionInput: String, CaseIterable {
   /// A text a line, or two with a tab between them.
@@ -67,7 +72,7 @@ extension PredictionRow {
         keys.append(key)
         switch key {
         case "text", "pair", "question", "context": values[key] = try json.readString()
-        case "id": id = try JSONDecoder().decode(JSONValue.self, from: Data(json.readBytes()))
+        case "id": id = try Self.id(of: json.readBytes())
         case "words":
           var list: [String] = []
           try json.readArray { list.append(try $0.readString()) }
@@ -81,6 +86,9 @@ extension PredictionRow {
     }
     let found =
       keys.isEmpty ? "no key" : "the keys \(keys.prefix(20).map(quoted).joined(separator: ", "))"
+    guard keys.count(where: ["text", "question", "words"].contains) < 2 else {
+      throw BadLine(expected: "one of the keys text, words and question", found: found)
+    }
     guard let text = values["text"] ?? values["question"] ?? words?.joined(separator: " ") else {
       throw BadLine(
         expected: "the key text, words or question", found: found)
@@ -91,5 +99,15 @@ extension PredictionRow {
     }
     (self.text, self.words, self.id) = (text, words, id)
     if !hasPair { pair = nil }
+  }
+
+  private static func id(of bytes: ArraySlice<UInt8>) throws -> JSONValue {
+    guard let id = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes)) else {
+      throw BadLine(expected: "an id that is a string or an integer", found: "another number")
+    }
+    switch id {
+    case .string, .integer: return id
+    default: throw BadLine(expected: "an id that is a string or an integer", found: "another value")
+    }
   }
 }

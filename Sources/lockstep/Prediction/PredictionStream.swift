@@ -33,7 +33,9 @@ struct PredictionStream {
   mutating func predict(standardInput form: PredictionInput, hasPair: Bool) throws {
     var lines = StandardInputLines()
     var progress = StreamProgress()
-    while let line = try lines.next(beforeWaiting: { try flush() }) {
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+    while var line = try lines.next(beforeWaiting: { try flush() }) {
+      if done + pending.count == 0, line.starts(with: mark) { line.removeFirst(mark.count) }
       do {
         try append(.success(PredictionRow(line: line, form: form, hasPair: hasPair)))
       } catch let error as BadLine {

@@ -29,10 +29,7 @@ struct TextModel {
   var labelNames: [String] { model.labelNames }
 
   func encode(_ row: PredictionRow) throws -> Encoding {
-    guard let words = row.words, row.pair == nil else {
-      return try tokenizer.encode(row.text, pair: row.pair, maxLength: maxLength)
-    }
-    return try Encoding(tokenizer.encode(words: words, maxLength: maxLength))
+    try tokenizer.encode(row.text, pair: row.pair, maxLength: maxLength)
   }
 
   /// What the model says of each row: logits, row-major; [L], or [tokens, L] where tokens have them.

@@ -61,8 +61,7 @@ private struct RowPrediction: Prediction {
 
   var lines: String {
     let labels = chosen.map { printable(names[$0]) + String(format: " %.2f", scores[$0]) }
-    let texts = [row.text] + (row.pair.map { [$0] } ?? [])
-    return ([labels.isEmpty ? "none" : labels.joined(separator: ", ")] + texts)
+    return ([labels.isEmpty ? "none" : labels.joined(separator: ", ")] + row.printableTexts)
       .joined(separator: "\t")
   }
 }

@@ -46,7 +46,7 @@ struct TagPredictor: Predictor {
     var first = 0
     while first < words.count {
       let encoding = try model.tokenizer.encode(
-        words: Array(words[first...]), maxLength: model.maxLength)
+        words: words[first...], maxLength: model.maxLength)
       stretches.append(Stretch(row: row, firstWord: first, encoding: encoding))
       guard encoding.ids.count >= model.maxLength,
         let last = encoding.words.lazy.compactMap(\.self).last
@@ -89,6 +89,6 @@ private struct TagPrediction: Prediction {
 
   /// As CoNLL has it: a word and its tag a line, an empty line after the last.
   var lines: String {
-    zip(words, tags).map { "\($0)\t\(printable($1))\n" }.joined()
+    zip(words, tags).map { "\(printable($0))\t\(printable($1))\n" }.joined()
   }
 }

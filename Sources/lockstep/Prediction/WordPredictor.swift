@@ -10,6 +10,8 @@ struct WordPredictor: Predictor {
 
   /// Words that are given for a mask.
   static let candidateCount = 5
+  /// Of several rows in a forward pass.
+  private static let mostMasks = 512
 
   func predictions(for rows: [PredictionRow]) throws -> [any Prediction] {
     let encodings = try rows.map(model.encode)
@@ -21,6 +23,12 @@ struct WordPredictor: Predictor {
       masked += masks.map { start + Int32($0) }
       counts.append(masks.count)
       start += Int32(encoding.ids.count)
+    }
+    // A mask has a logit for every word: rows of many masks go alone.
+    guard masked.count <= Self.mostMasks || rows.count == 1 else {
+      let middle = rows.count / 2
+      return try predictions(for: Array(rows[..<middle]))
+        + predictions(for: Array(rows[middle...]))
     }
     let found = try model.model.evaluator.hiddenWords(
       of: model.batch(encodings, masked: masked), best: Self.candidateCount)
@@ -68,8 +76,7 @@ private struct WordPrediction: Prediction {
         .joined(separator: ", ")
     }
     if let follows { parts.append(String(format: "follows %.2f", follows)) }
-    let texts = [row.text] + (row.pair.map { [$0] } ?? [])
-    return ([parts.isEmpty ? "no mask" : parts.joined(separator: " | ")] + texts)
+    return ([parts.isEmpty ? "no mask" : parts.joined(separator: " | ")] + row.printableTexts)
       .joined(separator: "\t")
   }
 }
