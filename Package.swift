@@ -78,13 +78,20 @@ let package = Package(
     tests(of: "Encoders", ["Encoders", "Kernels", "Checkpoints"]),
     tests(of: "Shards", ["Shards", "HDF5", "Manifests"]),
     tests(of: "Checkpoints", ["Checkpoints", "Manifests"]),
-    tests(of: "Training", ["Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
+    tests(
+      of: "Training", ["GoldenFolders", "Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
     tests(of: "Benchmarks", ["Benchmarks", "Encoders", "Kernels"]),
-    tests(of: "Rank", ["Collectives", "lockstep", "rank-checks"]),
+    tests(of: "Rank", ["Collectives", "GoldenFolders", "lockstep", "rank-checks"]),
     // What Tests/RankTests starts under mpirun, once a rank.
     .executableTarget(
-      name: "rank-checks", dependencies: ["Collectives", "Training", "Encoders", "Kernels"],
+      name: "rank-checks",
+      dependencies: ["Collectives", "GoldenFolders", "Training", "Encoders", "Shards", "Kernels"],
       path: "Tests/RankChecks",
+      swiftSettings: settings),
+    // Reference numbers of whole models, for the tests of one rank and of several.
+    .target(
+      name: "GoldenFolders", dependencies: ["Training", "Encoders", "Kernels", "Checkpoints"],
+      path: "Tests/GoldenFolders",
       swiftSettings: settings),
     tests(of: "Command", ["lockstep", "Shards", "HDF5", "Checkpoints", "Manifests"]),
   ]

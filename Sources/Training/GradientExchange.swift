@@ -5,7 +5,7 @@ import Kernels
 /// and of the dense parameters each rank's share, first their gradients and then themselves.
 ///
 /// B blocks of dense gradients whose squares are summed by themselves.
-final class GradientExchange {
+package final class GradientExchange {
   private let replica: Replica
   private let communicator: Communicator
   /// nil where every rank updates everything.
@@ -13,25 +13,26 @@ final class GradientExchange {
   private let words: TreeAllReduce
   private let wordGather: NumberGather
   private let overlaps: Bool
-  /// What this rank updates.
-  private let owned: [Range<Int>]
+  /// What this rank updates of the dense parameters, and has the world's gradient of.
+  package let owned: [Range<Int>]
   /// [B] The sums of squares of this rank's blocks, zeros elsewhere.
   private let squares: UnsafeMutableBufferPointer<Double>
   private var bytesSentBefore = 0
 
   /// - Parameters:
+  ///   - tree: Over all micro-batches and ranks.
   ///   - node: Where the replica's gradient and parameters lie, if in shared memory.
   ///   - overlap: Whether gradients are exchanged beside the backward pass; the ranks may differ in it.
   /// - Throws: `CollectiveError` when the ranks do not agree on the exchange.
-  init(
-    _ replica: Replica, _ trajectory: Trajectory, _ communicator: Communicator,
+  package init(
+    _ replica: Replica, _ exchange: TrainingOptions.Exchange, _ communicator: Communicator,
     tree: ReductionTree, node: NodeMemory?, overlap: TrainingOptions.Overlap
   ) throws {
     self.replica = replica
     self.communicator = communicator
     let layout = replica.model.layout
     shares =
-      trajectory.exchange == .mpi
+      exchange == .mpi
       ? nil
       : try ShardedExchange(
         communicator: communicator, tree: tree, count: layout.dense.count, block: Replica.block,
@@ -62,7 +63,7 @@ final class GradientExchange {
   /// - Parameters:
   ///   - ids: Of this rank's tokens.
   ///   - tokensByRank: How many there are on every rank.
-  func begin(ids: [Int32], tokensByRank: [Int]) throws {
+  package func begin(ids: [Int32], tokensByRank: [Int]) throws {
     // The other ranks' words come in while this one computes.
     try ids.withUnsafeBufferPointer { try wordGather.start($0, counts: tokensByRank) }
     guard let shares else { return }
@@ -78,7 +79,7 @@ final class GradientExchange {
   /// Says that a layer is done.
   ///
   /// - Parameter index: From here to its end the dense gradient is complete.
-  func layerDone(completeFrom index: Int) {
+  package func layerDone(completeFrom index: Int) {
     communicator.worked()
     if overlaps { shares?.ready(from: index) }
   }
@@ -86,7 +87,7 @@ final class GradientExchange {
   /// Sums this rank's share of the dense gradients, all word gradients and `sums` over the ranks.
   ///
   /// - Returns: The norm of all gradients together: the same bits on every number of ranks.
-  func finish(_ sums: inout [Double]) throws -> Double {
+  package func finish(_ sums: inout [Double]) throws -> Double {
     replica.pool.afterRun = nil
     replica.sumWordRows(touchedBy: try wordGather.finish())
     try sumWords()
@@ -113,7 +114,7 @@ final class GradientExchange {
   }
 
   /// Updates this rank's share and the words, and hands the parameters to all.
-  func update(_ step: UpdateStep) {
+  package func update(_ step: UpdateStep) {
     replica.updateWords(step)
     if let shares {
       shares.allGather(replica.denseParameters) { [replica] in replica.update($0, step) }

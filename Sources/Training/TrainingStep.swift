@@ -51,7 +51,7 @@ package final class TrainingStep {
     self.masking = masking
     tree = ReductionTree(parts: trajectory.microBatches, ranks: communicator.size)
     exchange = try GradientExchange(
-      replica, trajectory, communicator, tree: tree, node: node, overlap: overlap)
+      replica, trajectory.exchange, communicator, tree: tree, node: node, overlap: overlap)
   }
 
   /// Brings the moments of all parameters to rank 0, for a save; a collective call.

@@ -14,6 +14,7 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "tree-bits": checkTreeBits,
   "sharded-exchange": checkShardedExchange,
   "exchange-beside-sum": checkExchangeBesideSum,
+  "golden": checkGolden,
   "refused-sharing": checkRefusedSharing,
   "unequal-arguments": checkUnequalArguments,
   "agree": checkAgree,

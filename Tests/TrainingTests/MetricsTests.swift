@@ -1,4 +1,5 @@
 import Foundation
+import GoldenFolders
 import Testing
 import Training
 

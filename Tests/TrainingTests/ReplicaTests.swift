@@ -1,5 +1,6 @@
 import Encoders
 import Foundation
+import GoldenFolders
 import Kernels
 import Testing
 import Training

@@ -1,5 +1,6 @@
 import Encoders
 import Foundation
+import GoldenFolders
 import Testing
 
 @testable import Training
