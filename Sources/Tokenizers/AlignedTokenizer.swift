@@ -12,7 +12,7 @@ extension Tokenizer {
       return encoding(first, kept: 0..<min(budget, first.count), nil, kept: 0..<0)
     }
     let second = aligned(pair, limit: .max)
-    let kept = longestFirst(first: first.count, second: second.count, budget: budget)
+    let kept = kept(first: first.count, second: second.count, budget: budget)
     return encoding(first, kept: 0..<kept.first, second, kept: 0..<kept.second)
   }
 

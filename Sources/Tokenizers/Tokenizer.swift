@@ -134,9 +134,15 @@ package final class Tokenizer: Sendable {
     swap(&first.words, &second.words)
     tokenize(pair, limit: .max, into: &second)
     swap(&first.words, &second.words)
-    let kept = longestFirst(first: first.count, second: second.count, budget: budget)
+    let kept = kept(first: first.count, second: second.count, budget: budget)
     return template.apply(
       first: first.ids.prefix(kept.first), second: second.ids.prefix(kept.second))
+  }
+
+  /// How many tokens of each text of a pair stay. CANINE's tokenizer is written in Python.
+  func kept(first: Int, second: Int, budget: Int) -> (first: Int, second: Int) {
+    longestFirst(
+      first: first, second: second, budget: budget, favorsFirst: definition.model == .codePoints)
   }
 
   /// The ids of a text without special tokens around.

@@ -206,6 +206,12 @@ struct SubwordTests {
             ids: [0xE000, 0x61, 0x20, 0x1F600, 0xE001, 0xE9, 0xE001],
             typeIDs: [0, 0, 0, 0, 0, 1, 1]))
       #expect(try tokenizer.encode("abc", maxLength: 4).ids == [0xE000, 0x61, 0x62, 0xE001])
+      // An odd place goes to the first text, whichever is longer.
+      for (first, second) in [("abcd", "efgh"), ("abcd", "efghi"), ("abcde", "fghi")] {
+        let cut = try tokenizer.encode(first, pair: second, maxLength: 8)
+        #expect(cut.typeIDs == [0, 0, 0, 0, 0, 1, 1, 1], "\(first) \(second)")
+        #expect(try tokenizer.encodeAligned(first, pair: second, maxLength: 8).ids == cut.ids)
+      }
       let aligned = try tokenizer.encodeAligned("a\u{1F600}b")
       #expect(aligned.sources.map { $0?.bytes } == [nil, 0..<1, 1..<5, 5..<6, nil])
       #expect(try tokenizer.encode(words: ["ab", "", "c"]).words == [nil, 0, 0, 2, nil])

@@ -97,10 +97,18 @@ struct Template: Sendable, Equatable {
 /// each text stay when `budget` are allowed. The shorter text stays whole while it takes no more
 /// than half; if both are cut, the longer one gets the odd token, and the second one if they are
 /// equally long.
-func longestFirst(first: Int, second: Int, budget: Int) -> (first: Int, second: Int) {
+///
+/// - Parameter favorsFirst: Whether the first text always gets the odd token, as where Python does the
+///   cutting (`truncate_sequences` of transformers' tokenization_python.py).
+func longestFirst(
+  first: Int, second: Int, budget: Int, favorsFirst: Bool = false
+) -> (first: Int, second: Int) {
   if first + second <= budget { return (first, second) }
   let shorter = min(first, second)
   var kept = (shorter: shorter, longer: budget - shorter)
-  if kept.shorter > kept.longer { kept = (budget / 2, budget - budget / 2) }
+  if kept.shorter > kept.longer {
+    if favorsFirst { return (budget - budget / 2, budget / 2) }
+    kept = (budget / 2, budget - budget / 2)
+  }
   return first > second ? (kept.longer, kept.shorter) : (kept.shorter, kept.longer)
 }
