@@ -88,8 +88,8 @@ private struct GoldenRun {
     try folder.compareLoss(&comparison, try gradient().loss)
     try gatherGradient()
     try folder.compareGradients(&comparison, replica)
-    let rows = parts.flatMap { $0 }
-    if !rows.isEmpty { try folder.compareLogits(&comparison, replica, rows: rows) }
+    let errors = try folder.logitErrors(replica, rows: parts.flatMap { $0 })
+    try folder.compareLogits(&comparison, errors: communicator.sumAll(errors))
     try folder.compareSteps(&comparison, gradient: gradient, update: exchange.update)
     return comparison
   }

@@ -31,7 +31,7 @@ import Training
 
     var comparison = GoldenComparison()
     try folder.compareLoss(&comparison, replica.computeWholeGradient(of: [labelled]))
-    try folder.compareLogits(&comparison, replica)
+    try folder.compareLogits(&comparison, errors: folder.logitErrors(replica))
     try compareHiddenStates(&comparison, folder)
     try folder.compareGradients(&comparison, replica)
     folder.compareSteps(
