@@ -26,25 +26,15 @@ import Testing
       configuration.frozenLayers = frozenLayers
       self.configuration = configuration
       model = EncoderModel(configuration)
-      parameters = Arena(count: model.layout.count)
-      for parameter in model.layout.parameters {
-        Philox4x32.normal(
-          into: parameters.base + parameter.offset, count: parameter.count, seed: 11,
-          name: parameter.name, standardDeviation: 0.2)
-      }
+      parameters = model.randomParameters()
     }
 
     func batch(lengths: [Int], rows: [UInt32], parts: Parts? = nil) -> PackedBatch {
-      var ids: [Int32] = []
-      var types: [UInt8] = []
-      var bounds: [Int32] = [0]
-      for (length, row) in zip(lengths, rows) {
-        ids += (0..<length).map { Int32(($0 * 977 + Int(row) * 1313) % 0x10FFFF) }
-        types += (0..<length).map { $0 > length / 2 ? 1 : 0 }
-        bounds.append(Int32(ids.count))
-      }
+      let made = MadeUpRows(
+        lengths: lengths, rows: rows, id: { ($0 * 977 + $1 * 1313) % 0x10FFFF })
       return configuration.batch(
-        inputIDs: ids, typeIDs: types, cumulativeLengths: bounds, rows: rows, parts: parts)
+        inputIDs: made.ids, typeIDs: made.types, cumulativeLengths: made.bounds, rows: rows,
+        parts: parts)
     }
 
     func targets(_ batch: PackedBatch) -> Targets {

@@ -40,59 +40,6 @@ import Testing
     Variant("deberta-v2", #""pos_att_type": ["p2c"], "share_att_key": false"#),
   ]
 
-  private struct Model {
-    let model: EncoderModel
-    let parameters: Arena
-
-    init(_ configuration: ModelConfiguration) {
-      model = EncoderModel(configuration)
-      parameters = Arena(count: model.layout.count)
-      for parameter in model.layout.parameters {
-        Philox4x32.normal(
-          into: parameters.base + parameter.offset, count: parameter.count, seed: 11,
-          name: parameter.name, standardDeviation: 0.2)
-      }
-    }
-
-    func logits(
-      _ batch: PackedBatch, isTraining: Bool = false, dropout: DropoutStep? = nil, threads: Int = 1
-    ) -> [Float] {
-      let activations = Activations(model, isTraining: isTraining, threads: threads)
-      let pool = ThreadPool(threads: threads)
-      model.forward(batch, parameters.base, activations, dropout: dropout, pool)
-      let logits = model.logits(batch, activations, pool)[0]
-      return Array(UnsafeBufferPointer(start: logits.values, count: batch.sequenceCount * 3))
-    }
-
-    static func labels(_ batch: PackedBatch) -> [Float] {
-      batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
-    }
-
-    /// The gradient of what `prepare` leaves the buffers for.
-    func gradient(
-      _ batch: PackedBatch, dropout: DropoutStep?, threads: Int,
-      kernel: TileKernel = TileKernel.available[0], after previous: PackedBatch? = nil
-    ) -> [Float] {
-      let pool = ThreadPool(threads: threads, kernel: kernel)
-      let activations = Activations(model, isTraining: true, threads: threads)
-      let dense = Arena(count: model.layout.dense.count)
-      var tokens = Floats(parameters.base)
-      for batch in [previous, batch].compactMap({ $0 }) {
-        dense.base.update(repeating: .nan, count: dense.count)
-        model.forward(batch, parameters.base, activations, dropout: dropout, pool)
-        _ = model.loss(
-          batch, .multiLabel(Self.labels(batch)), LossCounts(rows: 3), activations, pool)
-        tokens = model.backward(
-          batch, parameters.base, dense.base, activations, dropout: dropout, pool)
-      }
-      let words = Arena(count: model.layout.wordTable.count)
-      let rows = RowTokens(tableRows: 50)
-      rows.sort(count: batch.tokenCount) { Int(batch.inputIDs[$0]) }
-      Embedding.sumRows(words.base, tokens, rows, parts: batch.tokenParts, width: 20, pool)
-      return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
-    }
-  }
-
   private static let lengths = [9, 1, 40, 3, 17]
   private static let rows: [UInt32] = [4, 8, 15, 16, 23]
   private static let step = DropoutStep(seed: 1, step: 5)
@@ -100,21 +47,13 @@ import Testing
   private static func batch(
     lengths: [Int] = lengths, rows: [UInt32] = rows, parts: Parts? = nil
   ) -> PackedBatch {
-    var ids: [Int32] = []
-    var types: [UInt8] = []
-    var bounds: [Int32] = [0]
-    for (length, row) in zip(lengths, rows) {
-      ids += (0..<length).map { Int32(1 + ($0 * 7 + Int(row) * 13) % 49) }
-      types += (0..<length).map { $0 > length / 2 ? 1 : 0 }
-      bounds.append(Int32(ids.count))
-    }
-    return PackedBatch(
-      inputIDs: ids, typeIDs: types, cumulativeLengths: bounds, rows: rows, parts: parts)
+    MadeUpRows(lengths: lengths, rows: rows, id: { 1 + ($0 * 7 + $1 * 13) % 49 })
+      .batch(pairs: true, parts: parts)
   }
 
   @Test("a sequence's logits do not depend on what it is packed with", arguments: variants)
   func packingChangesNothing(_ variant: Variant) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let together = model.logits(Self.batch(), threads: 2)
     for (index, row) in Self.rows.enumerated() {
       let alone = model.logits(Self.batch(lengths: [Self.lengths[index]], rows: [row]))
@@ -124,7 +63,7 @@ import Testing
 
   @Test("gradients have the same bits on any threads and tiles, dropout on", arguments: variants)
   func threadsChangeNothing(_ variant: Variant) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let batch = Self.batch(parts: Parts(bounds: [0, 2, 5]))
     let reference = model.gradient(batch, dropout: Self.step, threads: 1)
     #expect(reference.allSatisfy { $0.isFinite })
@@ -139,7 +78,7 @@ import Testing
 
   @Test("buffers that another batch has used change nothing", arguments: variants)
   func buffersAreReused(_ variant: Variant) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let batch = Self.batch(lengths: [5, 0, 12], rows: [1, 2, 3])
     let reference = model.gradient(batch, dropout: Self.step, threads: 2)
     let other = Self.batch(parts: Parts(bounds: [0, 1, 3, 3, 5]))
@@ -150,7 +89,7 @@ import Testing
     "micro-batches together have the bits of their gradients summed in the tree",
     arguments: variants, [[0, 5], [0, 2, 5], [0, 1, 1, 4, 5], [0, 0, 1, 2, 2, 3, 4, 5, 5]])
   func partsTogether(_ variant: Variant, bounds: [Int]) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let parts = Parts(bounds: bounds)
     func sum(_ range: Range<Int>) -> [Float] {
       guard range.count > 1 else {
@@ -168,11 +107,11 @@ import Testing
 
   @Test("the gradient is the loss's slope, dropout on", arguments: variants)
   func gradientIsSlope(_ variant: Variant) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let batch = Self.batch(lengths: [5, 13], rows: [2, 3])
     let step = DropoutStep(seed: 3, step: 1)
     let gradient = model.gradient(batch, dropout: step, threads: 1)
-    let labels = Model.labels(batch)
+    let labels = RandomModel.labels(batch)
     let base = model.parameters.base
     func loss() -> Double {
       let logits = model.logits(batch, isTraining: true, dropout: step)
@@ -204,7 +143,7 @@ import Testing
 
   @Test("an empty batch leaves exact zeros", arguments: variants)
   func emptyBatchHasNoGradient(_ variant: Variant) throws {
-    let model = Model(try variant.configuration())
+    let model = RandomModel(try variant.configuration())
     let gradient = model.gradient(Self.batch(lengths: [], rows: []), dropout: nil, threads: 2)
     #expect(gradient.allSatisfy { $0 == 0 && $0.sign == .plus })
   }

@@ -10,73 +10,21 @@ import Testing
       maxPositions: 40, labelNames: ["a", "b", "c"])
   }
 
-  private let model = EncoderModel(configuration())
-  private let parameters: Arena
-
-  init() {
-    parameters = Arena(count: model.layout.count)
-    for parameter in model.layout.parameters {
-      Philox4x32.normal(
-        into: parameters.base + parameter.offset, count: parameter.count, seed: 11,
-        name: parameter.name, standardDeviation: 0.2)
-    }
-  }
+  private let model = RandomModel(configuration())
 
   private func batch(
     lengths: [Int], rows: [UInt32], pairs: Bool = false, parts: Parts? = nil
   ) -> PackedBatch {
-    var ids: [Int32] = []
-    var types: [UInt8] = []
-    var bounds: [Int32] = [0]
-    for (length, row) in zip(lengths, rows) {
-      ids += (0..<length).map { Int32(($0 * 7 + Int(row) * 13) % 50) }
-      types += (0..<length).map { $0 > length / 2 ? 1 : 0 }
-      bounds.append(Int32(ids.count))
-    }
-    return PackedBatch(
-      inputIDs: ids, typeIDs: pairs ? types : nil, cumulativeLengths: bounds, rows: rows,
-      parts: parts)
-  }
-
-  private func logits(
-    _ batch: PackedBatch, isTraining: Bool = false, dropout: DropoutStep? = nil, threads: Int = 1
-  ) -> [Float] {
-    let activations = Activations(model, isTraining: isTraining, threads: threads)
-    let pool = ThreadPool(threads: threads)
-    model.forward(batch, parameters.base, activations, dropout: dropout, pool)
-    let logits = model.logits(batch, activations, pool)[0]
-    return Array(UnsafeBufferPointer(start: logits.values, count: batch.sequenceCount * 3))
-  }
-
-  private func gradient(
-    _ batch: PackedBatch, dropout: DropoutStep?, threads: Int,
-    kernel: TileKernel = TileKernel.available[0],
-    progress: (_ gradients: Arena, _ completeFrom: Int) -> Void = { _, _ in }
-  ) -> [Float] {
-    let pool = ThreadPool(threads: threads, kernel: kernel)
-    let activations = Activations(model, isTraining: true, threads: threads)
-    let dense = Arena(count: model.layout.dense.count)
-    // Stale numbers must not survive: backward overwrites everything.
-    dense.base.update(repeating: .nan, count: dense.count)
-    model.forward(batch, parameters.base, activations, dropout: dropout, pool)
-    let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
-    _ = model.loss(batch, .multiLabel(labels), LossCounts(rows: 3), activations, pool)
-    let tokens = model.backward(
-      batch, parameters.base, dense.base, activations, dropout: dropout, pool,
-      progress: { progress(dense, $0) })
-    let words = Arena(count: model.layout.wordTable.count)
-    let rows = RowTokens(tableRows: 50)
-    rows.sort(count: batch.tokenCount) { Int(batch.inputIDs[$0]) }
-    Embedding.sumRows(words.base, tokens, rows, parts: batch.tokenParts, width: 20, pool)
-    return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
+    MadeUpRows(lengths: lengths, rows: rows, id: { ($0 * 7 + $1 * 13) % 50 })
+      .batch(pairs: pairs, parts: parts)
   }
 
   @Test("a sequence's logits do not depend on what it is packed with")
   func packingChangesNothing() {
     let lengths = [9, 1, 40, 3, 17]
-    let together = logits(batch(lengths: lengths, rows: [4, 8, 15, 16, 23]))
+    let together = model.logits(batch(lengths: lengths, rows: [4, 8, 15, 16, 23]))
     for (index, row) in [UInt32(4), 8, 15, 16, 23].enumerated() {
-      let alone = logits(batch(lengths: [lengths[index]], rows: [row]))
+      let alone = model.logits(batch(lengths: [lengths[index]], rows: [row]))
       #expect(alone == Array(together[index * 3..<index * 3 + 3]))
     }
   }
@@ -84,10 +32,12 @@ import Testing
   @Test("dropout follows the row and the step, not the place in the batch")
   func dropoutFollowsRow() {
     let step = DropoutStep(seed: 1, step: 5)
-    let forth = logits(batch(lengths: [9, 12], rows: [4, 8]), isTraining: true, dropout: step)
-    let back = logits(batch(lengths: [12, 9], rows: [8, 4]), isTraining: true, dropout: step)
+    let forth = model.logits(
+      batch(lengths: [9, 12], rows: [4, 8]), isTraining: true, dropout: step)
+    let back = model.logits(
+      batch(lengths: [12, 9], rows: [8, 4]), isTraining: true, dropout: step)
     #expect(forth[..<3] == back[3...])
-    let later = logits(
+    let later = model.logits(
       batch(lengths: [9, 12], rows: [4, 8]), isTraining: true,
       dropout: DropoutStep(seed: 1, step: 6))
     #expect(forth != later)
@@ -97,10 +47,11 @@ import Testing
   func threadsChangeNothing() {
     let batch = batch(lengths: [9, 1, 40, 3, 17], rows: [4, 8, 15, 16, 23], pairs: true)
     let step = DropoutStep(seed: 1, step: 5)
-    let reference = gradient(batch, dropout: step, threads: 1)
+    let reference = model.gradient(batch, dropout: step, threads: 1)
     #expect(reference.allSatisfy { $0.isFinite })
     for threads in [2, 3, 5] {
-      #expect(gradient(batch, dropout: step, threads: threads) == reference, "\(threads) threads")
+      let gradient = model.gradient(batch, dropout: step, threads: threads)
+      #expect(gradient == reference, "\(threads) threads")
     }
   }
 
@@ -109,7 +60,7 @@ import Testing
     let batch = batch(lengths: [9, 1, 40, 3, 17], rows: [4, 8, 15, 16, 23])
     let step = DropoutStep(seed: 1, step: 5)
     let gradients = TileKernel.available.map {
-      gradient(batch, dropout: step, threads: 2, kernel: $0)
+      model.gradient(batch, dropout: step, threads: 2, kernel: $0)
     }
     for other in gradients.dropFirst() { #expect(other == gradients[0]) }
   }
@@ -125,14 +76,14 @@ import Testing
     func sum(_ range: Range<Int>) -> [Float] {
       guard range.count > 1 else {
         let rowRange = parts[range.lowerBound]
-        return gradient(
+        return model.gradient(
           batch(lengths: Array(lengths[rowRange]), rows: Array(rows[rowRange]), pairs: true),
           dropout: step, threads: 1)
       }
       let middle = (range.lowerBound + range.upperBound) / 2
       return zip(sum(range.lowerBound..<middle), sum(middle..<range.upperBound)).map(+)
     }
-    let together = gradient(
+    let together = model.gradient(
       batch(lengths: lengths, rows: rows, pairs: true, parts: parts), dropout: step, threads: 2)
     #expect(together == sum(0..<parts.count))
   }
@@ -140,13 +91,13 @@ import Testing
   @Test("gradients that backward says are complete change no more, and come from the end")
   func progress() {
     var seen: [(completeFrom: Int, values: [Float])] = []
-    let final = gradient(
+    let final = model.gradient(
       batch(lengths: [9, 1, 40], rows: [4, 8, 15]), dropout: DropoutStep(seed: 1, step: 5),
       threads: 2,
       progress: { gradients, index in
         seen.append((index, (index..<gradients.count).map { gradients.base[$0] }))
       })
-    let layout = model.layout
+    let layout = model.model.layout
     let firsts =
       ["bert.pooler.dense.weight"]
       + (0..<3).reversed().map { "bert.encoder.layer.\($0).attention.self.query.weight" }
@@ -162,14 +113,14 @@ import Testing
   func gradientIsSlope() {
     let batch = batch(lengths: [5, 8], rows: [2, 3], pairs: true)
     let step = DropoutStep(seed: 3, step: 1)
-    let gradient = gradient(batch, dropout: step, threads: 1)
-    let labels = batch.rows.flatMap { row in (0..<3).map { Float((row + $0) % 2) } }
+    let gradient = model.gradient(batch, dropout: step, threads: 1)
+    let labels = RandomModel.labels(batch)
     func loss() -> Double {
-      let logits = logits(batch, isTraining: true, dropout: step)
+      let logits = model.logits(batch, isTraining: true, dropout: step)
       return 1 / 9
         * BCEWithLogits.forwardBackward(nil, logits, labels, count: labels.count, scale: 0)
     }
-    for parameter in model.layout.parameters {
+    for parameter in model.model.layout.parameters {
       // Along the gradient itself the slope is its squared norm.
       let values = gradient[parameter.range]
       let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
@@ -177,11 +128,11 @@ import Testing
       let epsilon = 1e-2 / norm
       func shifted(_ sign: Float) -> Double {
         for index in parameter.range {
-          parameters.base[index] += sign * Float(epsilon) * gradient[index]
+          model.parameters.base[index] += sign * Float(epsilon) * gradient[index]
         }
         defer {
           for index in parameter.range {
-            parameters.base[index] -= sign * Float(epsilon) * gradient[index]
+            model.parameters.base[index] -= sign * Float(epsilon) * gradient[index]
           }
         }
         return loss()
@@ -195,7 +146,7 @@ import Testing
 
   @Test("an empty batch leaves exact zeros")
   func emptyBatchHasNoGradient() {
-    let gradient = gradient(batch(lengths: [], rows: []), dropout: nil, threads: 2)
+    let gradient = model.gradient(batch(lengths: [], rows: []), dropout: nil, threads: 2)
     #expect(gradient.allSatisfy { $0 == 0 && $0.sign == .plus })
   }
 
