@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 
 /// The metrics of a multi-label evaluation, as scikit-learn defines them.
 ///
@@ -71,7 +72,7 @@ package struct MultiLabelMetrics: TaskMetrics, Equatable {
     let truth = labels.map { $0 != 0 }
 
     loss =
-      zip(logits, labels).reduce(0) { $0 + crossEntropy(Double($1.0), Double($1.1)) }
+      BCEWithLogits.forwardBackward(nil, logits, labels, count: logits.count, scale: 0)
       / Double(logits.count)
     func predicted(_ thresholds: LabelThresholds) -> [Bool] {
       precondition(thresholds.values.count == labelCount, "a threshold a label")
@@ -130,11 +131,6 @@ package struct ThresholdedScores: Sendable, Equatable {
 
 /// 1 / (1 + e^-z)
 package func probability(ofLogit z: Double) -> Double { 1 / (1 + exp(-z)) }
-
-/// Binary cross-entropy of one logit, stable at any size: log(1 + e^z) - y z.
-private func crossEntropy(_ z: Double, _ y: Double) -> Double {
-  max(z, 0) + log1p(exp(-abs(z))) - y * z
-}
 
 private func share(of rows: Int, _ value: (Int) -> Double) -> Double {
   (0..<rows).reduce(0) { $0 + value($1) } / Double(rows)
