@@ -7,6 +7,8 @@ package struct ModelSummary: Encodable, Sendable {
     package let parameters: Int
   }
 
+  /// Of config.json: the family.
+  package let modelType: String
   package let layers: Int
   package let hiddenSize: Int
   package let heads: Int
@@ -31,6 +33,7 @@ package struct ModelSummary: Encodable, Sendable {
 
   enum CodingKeys: String, CodingKey {
     case layers, heads, labels, parameters, parts
+    case modelType = "model_type"
     case hiddenSize = "hidden_size"
     case intermediateSize = "intermediate_size"
     case vocabularySize = "vocabulary_size"
@@ -44,6 +47,7 @@ package struct ModelSummary: Encodable, Sendable {
   package init(_ configuration: ModelConfiguration) {
     let model = EncoderModel(configuration)
     let layout = model.layout
+    modelType = configuration.architecture.modelType
     layers = configuration.layerCount
     hiddenSize = configuration.hiddenSize
     heads = configuration.headCount

@@ -58,7 +58,7 @@ struct Inspect: ParsableCommand {
     guard format == .text else { return try printJSON(summary) }
     line(
       "model",
-      "BERT, \(summary.layers) layers, \(summary.hiddenSize) wide, "
+      "\(summary.modelType), \(summary.layers) layers, \(summary.hiddenSize) wide, "
         + "\(summary.heads) heads, \(summary.intermediateSize) intermediate")
     line("vocabulary", "\(summary.vocabularySize) tokens, \(summary.maxPositions) positions")
     line("labels", "\(summary.labels.count): \(summary.labels.joined(separator: ", "))")
