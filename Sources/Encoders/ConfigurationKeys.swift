@@ -76,7 +76,8 @@ struct ConfigurationKeys {
     if case .array(let names)? = object["architectures"], case .string(let name)? = names.first {
       className = name
     }
-    for task in Task.allCases where !task.isOfSequences {
+    for task in Task.allCases
+    where !task.isOfSequences && (architecture.pretrains || task != .pretraining) {
       if className.hasSuffix(task.classSuffix) { return task }
     }
     guard let type = try optionalString("problem_type") else {

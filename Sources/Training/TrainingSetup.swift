@@ -139,7 +139,9 @@ extension TrainingSetup {
     let path = resumed ? "config.json of the checkpoint" : options.model + "/config.json"
     let json = try communicator.share {
       if checkpoint == nil, let size = options.size {
-        return try sizedConfiguration(size, vocabularyCount, options).json()
+        return try sizedConfiguration(
+          size, vocabularyCount: vocabularyCount, modelFolder: options.model
+        ).json()
       }
       let configuration = try ModelConfiguration(modelFolder: checkpoint?.path ?? options.model)
       return try configuration.json()
@@ -166,6 +168,9 @@ extension TrainingSetup {
       if let pooling = options.pooling { configuration.pooling = pooling }
       configuration.labelNames = train.labelNames
       configuration.task = Task(train.task)
+      if configuration.task == .pretraining {
+        try requirePretrainingHead(of: configuration.architecture, path: path)
+      }
       if let dropout = options.dropout { configuration.setDropout(Float(dropout)) }
       return configuration
     }
@@ -212,22 +217,6 @@ extension TrainingSetup {
       return trajectory
     }
   }
-}
-
-private func sizedConfiguration(
-  _ size: String, _ vocabularyCount: Int?, _ options: TrainingOptions
-) throws -> ModelConfiguration {
-  guard let vocabularyCount else {
-    throw TrainingError(
-      .data, options.model, expected: "a tokenizer, whose vocabulary sizes the model",
-      found: "none", remedy: "put tokenizer.json or vocab.txt into the folder")
-  }
-  guard let configuration = ModelConfiguration(size: size, vocabularySize: vocabularyCount) else {
-    throw TrainingError(
-      .usage, "--size", expected: ModelConfiguration.sizes.joined(separator: ", "), found: size,
-      remedy: "name one of these, or give a config.json with --initial-weights random")
-  }
-  return configuration
 }
 
 extension Communicator {

@@ -40,6 +40,14 @@ import Testing
     #expect(try again.json() == written)
   }
 
+  @Test(
+    "a class for pre-training is an encoder's, in families without a head for it",
+    arguments: [("bert", "Bert", Encoders.Task.pretraining), ("roberta", "Roberta", .multiLabel)])
+  func knowsPretrainingClasses(type: String, name: String, task: Encoders.Task) throws {
+    let keys = #""\#(type)", "architectures": ["\#(name)ForPreTraining"]"#
+    #expect(try parse(minimal.replacing("\"bert\"", with: keys)).task == task)
+  }
+
   struct Bad: Sendable, CustomTestStringConvertible {
     let from: String
     let to: String

@@ -30,8 +30,9 @@ package struct Architecture: Sendable {
   let sequenceHead: @Sendable (ModelConfiguration) -> SequenceHeadDescription
   /// Dropout before the head that labels tokens.
   var tokenDropout: @Sendable (ModelConfiguration) -> Float = { $0.classifierDropout }
-  /// Whether a class for pre-training is understood.
-  var pretrains = false
+  /// Whether there is a head that predicts hidden words and next sentences. Without one, config.json's
+  /// class for pre-training is an encoder's.
+  package var pretrains = false
 
   /// Every family that lockstep knows.
   package static let all: [Architecture] = [
