@@ -20,7 +20,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
-from transformers import BertForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 import rows
 
@@ -28,7 +28,7 @@ import rows
 def parse():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a BERT in Hugging Face's layout")
+    parser.add_argument("--model", required=True, help="an encoder in Hugging Face's layout")
     parser.add_argument("--shards", required=True, help="a folder that `lockstep shard` wrote")
     parser.add_argument("--padding", choices=["dynamic", "max"], default="dynamic")
     parser.add_argument("--max-length", type=int, default=128, help="what `--padding max` pads to")
@@ -55,17 +55,17 @@ def groups(model, weight_decay):
     """All but biases and norms decay."""
     flat, rest = [], []
     for name, parameter in model.named_parameters():
-        is_flat = name.endswith("bias") or "LayerNorm" in name
+        is_flat = name.endswith("bias") or "layernorm" in name.lower().replace("_", "")
         (flat if is_flat else rest).append(parameter)
     return [
         {"params": rest, "weight_decay": weight_decay}, {"params": flat, "weight_decay": 0.0}]
 
 
-def collate(data, numbers, length):
-    """The rows `numbers`, padded to `length`, or to the longest where it is None."""
+def collate(data, numbers, length, padding):
+    """The rows `numbers`, padded with a token to `length`, or to the longest where it is None."""
     ids = [data.ids[number] for number in numbers]
     length = length or max(map(len, ids), default=1)
-    inputs = torch.zeros(len(ids), length, dtype=torch.long)
+    inputs = torch.full((len(ids), length), padding, dtype=torch.long)
     mask = torch.zeros(len(ids), length, dtype=torch.long)
     for row, tokens in enumerate(ids):
         inputs[row, :len(tokens)] = torch.tensor(tokens)
@@ -80,9 +80,10 @@ class Training:
         self.options, self.rank, self.ranks = options, rank, ranks
         self.data = rows.Rows(options.shards)
         torch.manual_seed(options.seed)
-        model = BertForSequenceClassification.from_pretrained(
+        model = AutoModelForSequenceClassification.from_pretrained(
             options.model, num_labels=self.data.labels.shape[1],
             problem_type="multi_label_classification").train()
+        self.padding = model.config.pad_token_id or 0
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.optimizer = torch.optim.AdamW(
             groups(model, options.weight_decay), lr=options.learning_rate, fused=True)
@@ -95,7 +96,7 @@ class Training:
 
     def step(self, batch):
         length = self.options.max_length if self.options.padding == "max" else None
-        loss = self.model(**collate(self.data, batch[self.rank::self.ranks], length)).loss
+        loss = self.model(**collate(self.data, batch[self.rank::self.ranks], length, self.padding)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
