@@ -91,7 +91,7 @@ def write_data(folder, options):
 def pretrain(program, options):
     for name in ("train", "dev"):
         program.shard([program.folder / f"documents-{name}.txt"], f"pretraining-{name}", "--task", "pretraining")
-    # So small a model has no use for dropout.
+    # Without dropout: losses in training and of what goes on from the checkpoint can be compared.
     flags = [
         "--batch-size", 32, "--learning-rate", options.learning_rate, "--warmup-ratio", 0.1, "--dropout", 0,
         "--metric", "loss"]
