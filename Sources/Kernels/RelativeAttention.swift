@@ -70,14 +70,9 @@ package struct RelativeAttention {
     let (N, H) = (heads, heads * headWidth)
     let sizes = RelativeScratch(longest: positions.reach, width: headWidth)
     let own = scratch + 2 * N * sizes.spreadCount
-    pool.run(2 * N) { task, thread in
-      let (out, copy) = (scratch + task * sizes.spreadCount, own + thread * sizes.count)
-      // Row i has its keys j at rising c = j - i, row j its queries at rising c = i - j.
-      if let vectors = task < N ? keys : queries {
-        vectors.spread(copy, head: task % N, width: headWidth, over: positions, falls: task < N)
-        SmallProduct.packTransposed(
-          out, copy, stride: headWidth, depth: headWidth, columns: sizes.distances)
-      }
+    spread(keys, queries, scratch, own, sizes, pool) { packed, vectors in
+      SmallProduct.packTransposed(
+        packed, vectors, stride: headWidth, depth: headWidth, columns: sizes.distances)
     }
     let sequences = max(cumulativeLengths.count - 1, 0)
     pool.run(sequences * N) { block, thread in
@@ -110,13 +105,9 @@ package struct RelativeAttention {
     let (N, H) = (heads, heads * headWidth)
     let sizes = RelativeScratch(longest: positions.reach, width: headWidth)
     let own = scratch + 2 * N * sizes.spreadCount
-    pool.run(2 * N) { task, thread in
-      let (out, copy) = (scratch + task * sizes.spreadCount, own + thread * sizes.count)
-      if let vectors = task < N ? keys : queries {
-        vectors.spread(copy, head: task % N, width: headWidth, over: positions, falls: task < N)
-        SmallProduct.pack(
-          out, copy, stride: headWidth, depth: sizes.distances, columns: headWidth)
-      }
+    spread(keys, queries, scratch, own, sizes, pool) { packed, vectors in
+      SmallProduct.pack(
+        packed, vectors, stride: headWidth, depth: sizes.distances, columns: headWidth)
     }
     pool.run(parts.count * N) { task, thread in
       let (part, h) = (parts[task / N], task % N)
@@ -141,6 +132,26 @@ package struct RelativeAttention {
         if keys != nil { head.addToQueries(dq, spread: scratch + h * sizes.spreadCount) }
         if queries != nil { head.addToKeys(dk, spread: scratch + (N + h) * sizes.spreadCount) }
       }
+    }
+  }
+
+  /// Spreads every head's keys over the distances, and then its queries, and packs them into `scratch`.
+  ///
+  /// - Parameters:
+  ///   - own: Scratch of each thread.
+  ///   - pack: Packs vectors [2R - 1, D].
+  private func spread(
+    _ keys: PositionVectors?, _ queries: PositionVectors?, _ scratch: MutableFloats,
+    _ own: MutableFloats, _ sizes: RelativeScratch, _ pool: ThreadPool,
+    pack: (_ packed: MutableFloats, _ vectors: Floats) -> Void
+  ) {
+    pool.run(2 * heads) { task, thread in
+      // Row i has its keys j at rising c = j - i, row j its queries at rising c = i - j.
+      guard let vectors = task < heads ? keys : queries else { return }
+      let copy = own + thread * sizes.count
+      vectors.spread(
+        copy, head: task % heads, width: headWidth, over: positions, falls: task < heads)
+      pack(scratch + task * sizes.spreadCount, Floats(copy))
     }
   }
 }

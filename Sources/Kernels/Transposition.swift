@@ -26,28 +26,21 @@ struct Transposition {
   /// Writes the first `rows` rows of the transpose, `stride` apart.
   @inline(__always)
   func write(_ p: MutableFloats, stride: Int, rows: Int) {
-    @inline(__always)
-    func put(_ i: Int, _ v: Vector) {
-      if i < rows { store(v, p, i &* stride, 8) }
-    }
-    put(0, r0)
-    put(1, r1)
-    put(2, r2)
-    put(3, r3)
-    put(4, r4)
-    put(5, r5)
-    put(6, r6)
-    put(7, r7)
+    eachRow(rows) { i, v in store(v, p, i &* stride, 8) }
   }
 
   /// Adds the first `rows` rows and `lanes` columns of the transpose, `stride` apart.
   @inline(__always)
   func add(to p: MutableFloats, stride: Int, rows: Int, _ lanes: Int) {
-    @inline(__always)
-    func put(_ i: Int, _ v: Vector) {
-      guard i < rows else { return }
+    eachRow(rows) { i, v in
       store(load(p, i &* stride, lanes) + v, p, i &* stride, lanes)
     }
+  }
+
+  @inline(__always)
+  private func eachRow(_ rows: Int, _ body: (Int, Vector) -> Void) {
+    @inline(__always)
+    func put(_ i: Int, _ v: Vector) { if i < rows { body(i, v) } }
     put(0, r0)
     put(1, r1)
     put(2, r2)

@@ -19,6 +19,19 @@ protocol TokenOutput {
   mutating func remember(_ word: Range<Int>, of text: Span<UInt8>, from start: Int)
 }
 
+extension TokenOutput {
+  /// Appends the tokens of a word as they are remembered, or else as `make` appends them.
+  @inline(__always)
+  mutating func appendOnce(
+    _ word: Range<Int>, of text: Span<UInt8>, _ make: (inout Self) -> Void
+  ) {
+    if appendRemembered(word, of: text) { return }
+    let start = count
+    make(&self)
+    remember(word, of: text, from: start)
+  }
+}
+
 struct TokenIDs: TokenOutput {
   typealias Text = [UInt8]
 

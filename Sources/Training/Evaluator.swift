@@ -15,7 +15,7 @@ package final class Evaluator {
 
   /// Rows of one forward pass. Tweets are as fast from 16 to 64 of them, and slower beyond: the
   /// activations leave the caches.
-  private static let batchSize = 32
+  package static let batchSize = 32
 
   /// - Parameters:
   ///   - parameters: `model.layout.count` floats, read only.

@@ -25,12 +25,20 @@ package struct VocabularyIdentity: Codable, Sendable {
   package func masking(
     seed: UInt64, vocabularySize: Int, of model: String
   ) throws -> WordMasking {
-    guard let maskID else {
-      throw TrainingError(
-        .data, model, expected: "a tokenizer with a mask token", found: "none",
-        remedy: "add [MASK] to its vocabulary")
-    }
-    return WordMasking(
-      seed: seed, maskID: maskID, specialIDs: specialIDs, vocabularySize: vocabularySize)
+    WordMasking(
+      seed: seed, maskID: try requireMask(maskID, of: model), specialIDs: specialIDs,
+      vocabularySize: vocabularySize)
   }
+}
+
+/// The token that hides a word.
+///
+/// - Throws: `TrainingError` for a tokenizer without one.
+package func requireMask(_ maskID: Int32?, of model: String) throws -> Int32 {
+  guard let maskID else {
+    throw TrainingError(
+      .data, model, expected: "a tokenizer with a mask token", found: "none",
+      remedy: "add [MASK] to its vocabulary")
+  }
+  return maskID
 }

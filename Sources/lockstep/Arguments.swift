@@ -27,6 +27,20 @@ extension TrainingOptions.PositiveWeight: ExpressibleByArgument {
   }
 }
 
+/// Refuses options that are given and that a task has no use for.
+///
+/// - Parameter reason: What follows the tasks that have one, of the name of the task in question.
+/// - Throws: a usage error naming the option.
+func refuse<Name: RawRepresentable<String> & Equatable>(
+  _ options: [(name: String, isGiven: Bool, tasks: [Name])], foreignTo task: Name,
+  reason: (String) -> String
+) throws {
+  for option in options where option.isGiven && !option.tasks.contains(task) {
+    let others = option.tasks.map(\.rawValue).joined(separator: ", ")
+    throw ValidationError("\(option.name): for \(others)\(reason(task.rawValue))")
+  }
+}
+
 /// A size such as 5GB, 20MB, 800KB or 4096, in powers of ten as Hugging Face has it.
 struct ByteCount: ExpressibleByArgument {
   let bytes: Int

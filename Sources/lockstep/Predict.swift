@@ -67,12 +67,7 @@ struct Predict: ParsableCommand {
       (default: an answer is always given)
       """)
   var nullThreshold: Double?
-  @Option(
-    help: """
-      question-answering: tokens that neighbouring windows of a context have in common. (default: 128, or \
-      half of what a question leaves of less than 256)
-      """)
-  var docStride: Int?
+  @OptionGroup var windows: ContextWindows
   @Option(help: "Tokens that a row is cut to. (default: the model's positions, 384 for contexts)")
   var maxLength: Int?
   @Option(help: "Threads. (default: the cores)")
@@ -114,12 +109,9 @@ struct Predict: ParsableCommand {
     let options: [(name: String, isGiven: Bool, tasks: [Task])] = [
       ("--threshold", threshold != nil, [.multiLabel]), ("--pairs", self.pairs, pairs),
       ("--null-threshold", nullThreshold != nil, [.questionAnswering]),
-      ("--doc-stride", docStride != nil, [.questionAnswering]),
+      ("--doc-stride", windows.docStride != nil, [.questionAnswering]),
     ]
-    for option in options where option.isGiven && !option.tasks.contains(task) {
-      let others = option.tasks.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("\(option.name): for \(others); \(model) is for \(task.rawValue)")
-    }
+    try refuse(options, foreignTo: task) { "; \(model) is for \($0)" }
   }
 
   private func rows(hasPair: Bool) throws -> [PredictionRow] {
@@ -150,15 +142,10 @@ struct Predict: ParsableCommand {
       return RowPredictor(model: text, thresholds: try thresholds(trained))
     case .tokenClassification: return TagPredictor(model: text)
     case .questionAnswering:
-      try requireStride(docStride, tokenizer: tokenizer, maxLength: text.maxLength)
-      return AnswerPredictor(model: text, stride: docStride, nullThreshold: nullThreshold)
+      try windows.requireProgress(tokenizer: tokenizer, maxLength: text.maxLength)
+      return AnswerPredictor(model: text, stride: windows.docStride, nullThreshold: nullThreshold)
     case .pretraining:
-      guard let maskID = tokenizer.maskID else {
-        throw TrainingError(
-          .data, model, expected: "a tokenizer with a mask token", found: "none",
-          remedy: "add [MASK] to its vocabulary")
-      }
-      return WordPredictor(model: text, maskID: maskID)
+      return WordPredictor(model: text, maskID: try requireMask(tokenizer.maskID, of: model))
     }
   }
 

@@ -27,12 +27,7 @@ struct Shard: ParsableCommand {
       question-answering)
       """)
   var maxLength: Int?
-  @Option(
-    help: """
-      question-answering: tokens that neighbouring windows of a context have in common. (default: 128, or \
-      half of what a question leaves of less than 256)
-      """)
-  var docStride: Int?
+  @OptionGroup var windows: ContextWindows
   @Option(help: "pretraining: seed of the pairs of segments. (default: 42)")
   var seed: UInt64?
   @Option(
@@ -75,9 +70,6 @@ struct Shard: ParsableCommand {
     if let share = shortSequenceProbability, !(0...1).contains(share) {
       throw ValidationError("--short-sequence-probability \(share): give a number from 0 to 1")
     }
-    if let docStride, docStride < 0 {
-      throw ValidationError("--doc-stride \(docStride): give at least 0")
-    }
     if files.contains("-"), task == .questionAnswering {
       throw ValidationError("-: question-answering reads a file")
     }
@@ -105,14 +97,11 @@ struct Shard: ParsableCommand {
       ("--input-format", inputFormat != nil, Self.tableTasks),
       ("--label-column", labelColumn != nil, [.multiClass, .regression]),
       ("--labels", labels != nil, named), ("--labels-from", labelsFrom != nil, named),
-      ("--doc-stride", docStride != nil, [.questionAnswering]),
+      ("--doc-stride", windows.docStride != nil, [.questionAnswering]),
       ("--seed", seed != nil, [.pretraining]),
       ("--short-sequence-probability", shortSequenceProbability != nil, [.pretraining]),
     ]
-    for option in options where option.isGiven && !option.tasks.contains(task) {
-      let others = option.tasks.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("\(option.name): for \(others), not for \(task.rawValue)")
-    }
+    try refuse(options, foreignTo: task) { ", not for \($0)" }
   }
 
   func run() throws {
@@ -131,7 +120,7 @@ struct Shard: ParsableCommand {
     }
     try requireSpecialTokens(tokenizer, of: model)
     if task == .questionAnswering {
-      try requireStride(docStride, tokenizer: tokenizer, maxLength: length)
+      try windows.requireProgress(tokenizer: tokenizer, maxLength: length)
     }
     let source = try rows(tokenizer, maxLength: length)
     let count = try source.countRows()
@@ -163,7 +152,7 @@ struct Shard: ParsableCommand {
     case .questionAnswering:
       return AnswerRows(
         questions: try AnsweredQuestions(paths: files).questions,
-        tokenizer: tokenizer, maxLength: maxLength, stride: docStride)
+        tokenizer: tokenizer, maxLength: maxLength, stride: windows.docStride)
     case .pretraining:
       return try SegmentRows(
         Documents(paths: files), tokenizer, maxLength: maxLength, seed: seed ?? 42,
@@ -232,15 +221,6 @@ func requireSpecialTokens(_ tokenizer: Tokenizer, of model: String) throws {
     expected: "a tokenizer that puts special tokens around a text, as [CLS] and [SEP]",
     found: "a template without any",
     remedy: "take the tokenizer.json that the model was published with")
-}
-
-/// - Throws: a usage error for windows of contexts that would not go forward.
-func requireStride(_ stride: Int?, tokenizer: Tokenizer, maxLength: Int) throws {
-  let most = AnswerRows.mostStride(tokenizer: tokenizer, maxLength: maxLength)
-  guard let stride, !(0...max(0, most)).contains(stride) else { return }
-  throw ValidationError(
-    "--doc-stride: expected 0 to \(max(0, most)) with a --max-length of \(maxLength), of which a "
-      + "question may take half; found \(stride)")
 }
 
 extension DatasetFormat: ExpressibleByArgument {}

@@ -137,20 +137,16 @@ import Testing
   func partsTogether(task: Task, bounds: [Int]) throws {
     let fixture = try Fixture(task)
     let parts = Parts(bounds: bounds)
-    func sum(_ range: Range<Int>) -> [Float] {
-      guard range.count > 1 else {
-        let own = parts[range.lowerBound]
-        return fixture.gradient(
-          fixture.batch(lengths: Array(Self.lengths[own]), rows: Array(Self.rows[own])),
-          dropout: Self.step, threads: 1)
-      }
-      let middle = (range.lowerBound + range.upperBound) / 2
-      return zip(sum(range.lowerBound..<middle), sum(middle..<range.upperBound)).map(+)
+    let sum = sumInTree(0..<parts.count) { part in
+      let own = parts[part]
+      return fixture.gradient(
+        fixture.batch(lengths: Array(Self.lengths[own]), rows: Array(Self.rows[own])),
+        dropout: Self.step, threads: 1)
     }
     let together = fixture.gradient(
       fixture.batch(lengths: Self.lengths, rows: Self.rows, parts: parts), dropout: Self.step,
       threads: 2)
-    #expect(together.map(\.bitPattern) == sum(0..<parts.count).map(\.bitPattern))
+    #expect(together.map(\.bitPattern) == sum.map(\.bitPattern))
   }
 
   @Test(

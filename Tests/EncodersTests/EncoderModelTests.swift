@@ -73,19 +73,15 @@ import Testing
     let rows: [UInt32] = [4, 8, 15, 16, 23]
     let parts = Parts(bounds: bounds)
     let step = DropoutStep(seed: 1, step: 5)
-    func sum(_ range: Range<Int>) -> [Float] {
-      guard range.count > 1 else {
-        let rowRange = parts[range.lowerBound]
-        return model.gradient(
-          batch(lengths: Array(lengths[rowRange]), rows: Array(rows[rowRange]), pairs: true),
-          dropout: step, threads: 1)
-      }
-      let middle = (range.lowerBound + range.upperBound) / 2
-      return zip(sum(range.lowerBound..<middle), sum(middle..<range.upperBound)).map(+)
+    let sum = sumInTree(0..<parts.count) { part in
+      let own = parts[part]
+      return model.gradient(
+        batch(lengths: Array(lengths[own]), rows: Array(rows[own]), pairs: true),
+        dropout: step, threads: 1)
     }
     let together = model.gradient(
       batch(lengths: lengths, rows: rows, pairs: true, parts: parts), dropout: step, threads: 2)
-    #expect(together == sum(0..<parts.count))
+    #expect(together == sum)
   }
 
   @Test("gradients that backward says are complete change no more, and come from the end")
@@ -112,32 +108,7 @@ import Testing
   @Test("the gradient is the loss's slope, dropout on")
   func gradientIsSlope() {
     let batch = batch(lengths: [5, 8], rows: [2, 3], pairs: true)
-    let step = DropoutStep(seed: 3, step: 1)
-    let gradient = model.gradient(batch, dropout: step, threads: 1)
-    let labels = RandomModel.labels(batch)
-    func loss() -> Double {
-      let logits = model.logits(batch, isTraining: true, dropout: step)
-      return 1 / 9
-        * BCEWithLogits.forwardBackward(nil, logits, labels, count: labels.count, scale: 0)
-    }
-    for parameter in model.model.layout.parameters {
-      // Along the gradient itself the slope is its squared norm.
-      let values = gradient[parameter.range]
-      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      guard norm > 1e-4 else { continue }
-      let epsilon = 1e-2 / norm
-      func shifted(_ sign: Float) -> Double {
-        for index in parameter.range {
-          model.parameters.base[index] += sign * Float(epsilon) * gradient[index]
-        }
-        defer {
-          for index in parameter.range {
-            model.parameters.base[index] -= sign * Float(epsilon) * gradient[index]
-          }
-        }
-        return loss()
-      }
-      let slope = (shifted(1) - shifted(-1)) / (2 * epsilon)
+    for (parameter, norm, slope) in model.slopes(batch, dropout: DropoutStep(seed: 3, step: 1)) {
       #expect(
         abs(slope - norm * norm) < 0.03 * norm * norm + 2e-5 * norm,
         "\(parameter.name): slope \(slope), gradient \(norm * norm)")

@@ -26,6 +26,18 @@ struct MadeUpRows {
   }
 }
 
+/// What each part's gradient is by itself, summed as a complete binary tree of the parts sums them.
+///
+/// - Parameter gradient: Of the rows of a part.
+func sumInTree(_ parts: Range<Int>, gradient: (_ part: Int) -> [Float]) -> [Float] {
+  guard parts.count > 1 else { return gradient(parts.lowerBound) }
+  let middle = (parts.lowerBound + parts.upperBound) / 2
+  return zip(
+    sumInTree(parts.lowerBound..<middle, gradient: gradient),
+    sumInTree(middle..<parts.upperBound, gradient: gradient)
+  ).map(+)
+}
+
 extension EncoderModel {
   /// Weights, biases and norms alike from normal(0, 0.2), the same each time.
   func randomParameters() -> Arena {
@@ -96,5 +108,36 @@ struct RandomModel {
     Embedding.sumRows(
       words.base, tokens, rows, parts: batch.tokenParts, width: configuration.hiddenSize, pool)
     return [words, dense].flatMap { UnsafeBufferPointer(start: $0.base, count: $0.count) }
+  }
+
+  /// How the loss changes along the gradient of each parameter that has one worth measuring. There the
+  /// slope is the gradient's squared norm.
+  func slopes(
+    _ batch: PackedBatch, dropout: DropoutStep
+  ) -> [(parameter: Parameter, norm: Double, slope: Double)] {
+    let gradient = gradient(batch, dropout: dropout, threads: 1)
+    let labels = Self.labels(batch)
+    func loss() -> Double {
+      let logits = logits(batch, isTraining: true, dropout: dropout)
+      return 1 / 9
+        * BCEWithLogits.forwardBackward(nil, logits, labels, count: labels.count, scale: 0)
+    }
+    return model.layout.parameters.compactMap { parameter in
+      let values = gradient[parameter.range]
+      let norm = values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      guard norm > 1e-4 else { return nil }
+      let epsilon = 1e-2 / norm
+      func shift(_ sign: Float) {
+        for index in parameter.range {
+          parameters.base[index] += sign * Float(epsilon) * gradient[index]
+        }
+      }
+      func shifted(_ sign: Float) -> Double {
+        shift(sign)
+        defer { shift(-sign) }
+        return loss()
+      }
+      return (parameter, norm, (shifted(1) - shifted(-1)) / (2 * epsilon))
+    }
   }
 }

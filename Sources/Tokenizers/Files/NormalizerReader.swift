@@ -63,7 +63,8 @@ enum NormalizerReader {
     }
   }
 
-  /// nil for anything but whole groups of four digits (RFC 4648).
+  /// nil for anything but whole groups of four digits (RFC 4648). Foundation passes over padding in the
+  /// middle.
   static func decodeBase64(_ text: String) -> [UInt8]? {
     guard text.utf8.count % 4 == 0 else { return nil }
     var bytes: [UInt8] = []

@@ -35,10 +35,7 @@ struct BytePairEncoding: Sendable {
   /// Appends the tokens of the word `text[word]`, which is not empty.
   @inline(__always)
   func tokenize(_ word: Range<Int>, of text: Span<UInt8>, into tokens: inout some TokenOutput) {
-    if tokens.appendRemembered(word, of: text) { return }
-    let count = tokens.count
-    merge(word, of: text, into: &tokens)
-    tokens.remember(word, of: text, from: count)
+    tokens.appendOnce(word, of: text) { merge(word, of: text, into: &$0) }
   }
 
   private struct Symbol {

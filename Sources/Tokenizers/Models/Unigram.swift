@@ -33,10 +33,7 @@ struct Unigram: Sendable {
 
   /// Appends the tokens of the word `text[word]`, which is not empty.
   func tokenize(_ word: Range<Int>, of text: Span<UInt8>, into tokens: inout some TokenOutput) {
-    if tokens.appendRemembered(word, of: text) { return }
-    let count = tokens.count
-    appendBest(word, of: text, into: &tokens)
-    tokens.remember(word, of: text, from: count)
+    tokens.appendOnce(word, of: text) { appendBest(word, of: text, into: &$0) }
   }
 
   /// The best way to cut the word up to a position: its score and its last piece.

@@ -59,10 +59,9 @@ package struct AnswerDecoder: Sendable {
     if allowsNoAnswer, !windows.isEmpty, !kept.contains(where: { $0.range == nil }) {
       kept.append(null)
     }
-    let largest = kept.first?.score ?? 0
-    let powers = kept.map { exp(min($0.score - largest, 0)) }
-    let sum = powers.reduce(0, +)
-    for index in kept.indices { kept[index].probability = powers[index] / sum }
+    for (index, probability) in softmax(kept.map(\.score)).enumerated() {
+      kept[index].probability = probability
+    }
     return DecodedAnswers(
       candidates: kept, nullScore: allowsNoAnswer ? nullScore.map(Double.init) : nil)
   }

@@ -64,7 +64,7 @@ package struct MultiClassMetrics: TaskMetrics {
 /// The column of a row's largest logit, the first of several.
 ///
 /// - Parameter logits: [rows, columns], row-major.
-func likeliest(_ logits: [Float], row: Int, columns: Int) -> Int {
+package func likeliest(_ logits: [Float], row: Int, columns: Int) -> Int {
   let z = logits[row * columns..<(row + 1) * columns]
   return (z.max().flatMap(z.firstIndex) ?? z.startIndex) - z.startIndex
 }

@@ -132,6 +132,14 @@ package struct ThresholdedScores: Sendable, Equatable {
 /// 1 / (1 + e^-z)
 package func probability(ofLogit z: Double) -> Double { 1 / (1 + exp(-z)) }
 
+/// e^z over the sum of them, stable at any size.
+package func softmax(_ logits: [Double]) -> [Double] {
+  let largest = logits.max() ?? 0
+  let powers = logits.map { exp($0 - largest) }
+  let sum = powers.reduce(0, +)
+  return powers.map { $0 / sum }
+}
+
 private func share(of rows: Int, _ value: (Int) -> Double) -> Double {
   (0..<rows).reduce(0) { $0 + value($1) } / Double(rows)
 }

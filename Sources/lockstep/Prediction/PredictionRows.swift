@@ -15,8 +15,20 @@ struct PredictionRow {
 }
 
 extension PredictionRow {
-  /// Its texts, each on a line, whatever they hold.
-  var printableTexts: [String] { ([text] + (pair.map { [$0] } ?? [])).map(printable) }
+  private enum CodingKeys: String, CodingKey { case id, text, pair }
+
+  /// Writes what came in, for a prediction to write its answer beside it.
+  func encodeInput(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encodeIfPresent(id, forKey: .id)
+    try values.encode(text, forKey: .text)
+    try values.encodeIfPresent(pair, forKey: .pair)
+  }
+
+  /// An answer and the texts that it is to, on one line, whatever they hold.
+  func line(_ answer: String) -> String {
+    ([answer] + ([text] + (pair.map { [$0] } ?? [])).map(printable)).joined(separator: "\t")
+  }
 }
 
 /// How rows are written on standard input.

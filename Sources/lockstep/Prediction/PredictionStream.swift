@@ -51,7 +51,7 @@ struct PredictionStream {
 
   private mutating func append(_ row: Result<PredictionRow, NumberedError>) throws {
     pending.append(row)
-    if pending.count == TextModel.batchSize { try flush() }
+    if pending.count == Evaluator.batchSize { try flush() }
   }
 
   private mutating func flush() throws {

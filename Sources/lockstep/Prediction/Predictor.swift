@@ -23,9 +23,6 @@ struct TextModel {
   /// Tokens that a row is cut to.
   let maxLength: Int
 
-  /// Rows of one forward pass: see `Evaluator`.
-  static let batchSize = 32
-
   var labelNames: [String] { model.labelNames }
 
   func encode(_ row: PredictionRow) throws -> Encoding {
@@ -37,8 +34,8 @@ struct TextModel {
   /// - Parameter columns: L
   func logits(of encodings: [Encoding], columns: Int) throws -> [[Float]] {
     var all: [[Float]] = []
-    for start in stride(from: 0, to: encodings.count, by: Self.batchSize) {
-      let some = encodings[start..<min(start + Self.batchSize, encodings.count)]
+    for start in stride(from: 0, to: encodings.count, by: Evaluator.batchSize) {
+      let some = encodings[start..<min(start + Evaluator.batchSize, encodings.count)]
       let logits = try model.evaluator.logits(batch(Array(some)))
       var first = 0
       for encoding in some {

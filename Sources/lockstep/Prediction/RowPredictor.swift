@@ -13,32 +13,23 @@ struct RowPredictor: Predictor {
     let names = model.labelNames
     let logits = try model.logits(of: rows.map(model.encode), columns: names.count)
     return zip(rows, logits).map { row, logits in
-      let (scores, chosen) = answer(logits.map(Double.init))
+      let (scores, chosen) = answer(logits)
       return RowPrediction(row: row, names: names, scores: scores, chosen: chosen)
     }
   }
 
   /// The score of each label, and the labels that are given: in multi-label those whose probability
   /// reaches the threshold, in multi-class the likeliest; in regression the number itself.
-  private func answer(_ logits: [Double]) -> (scores: [Double], chosen: [Int]) {
+  private func answer(_ logits: [Float]) -> (scores: [Double], chosen: [Int]) {
+    let z = logits.map(Double.init)
     switch model.model.task {
-    case .multiClass:
-      let largest = logits.max() ?? 0
-      return (softmax(logits), [logits.firstIndex(of: largest) ?? 0])
-    case .regression: return (logits, Array(logits.indices))
+    case .multiClass: return (softmax(z), [likeliest(logits, row: 0, columns: z.count)])
+    case .regression: return (z, Array(z.indices))
     case .multiLabel, .tokenClassification, .questionAnswering, .pretraining:
-      let scores = logits.map(probability(ofLogit:))
+      let scores = z.map(probability(ofLogit:))
       return (scores, scores.indices.filter { scores[$0] >= thresholds[$0] })
     }
   }
-}
-
-/// e^z over the sum of them, stable at any size.
-func softmax(_ logits: [Double]) -> [Double] {
-  let largest = logits.max() ?? 0
-  let powers = logits.map { exp($0 - largest) }
-  let sum = powers.reduce(0, +)
-  return powers.map { $0 / sum }
 }
 
 private struct RowPrediction: Prediction {
@@ -47,13 +38,11 @@ private struct RowPrediction: Prediction {
   let scores: [Double]
   let chosen: [Int]
 
-  private enum CodingKeys: String, CodingKey { case id, text, pair, labels, scores }
+  private enum CodingKeys: String, CodingKey { case labels, scores }
 
   func encode(to encoder: any Encoder) throws {
+    try row.encodeInput(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encodeIfPresent(row.id, forKey: .id)
-    try values.encode(row.text, forKey: .text)
-    try values.encodeIfPresent(row.pair, forKey: .pair)
     try values.encode(chosen.map { names[$0] }, forKey: .labels)
     try values.encode(
       Dictionary(zip(names, scores), uniquingKeysWith: { first, _ in first }), forKey: .scores)
@@ -61,7 +50,6 @@ private struct RowPrediction: Prediction {
 
   var lines: String {
     let labels = chosen.map { printable(names[$0]) + String(format: " %.2f", scores[$0]) }
-    return ([labels.isEmpty ? "none" : labels.joined(separator: ", ")] + row.printableTexts)
-      .joined(separator: "\t")
+    return row.line(labels.isEmpty ? "none" : labels.joined(separator: ", "))
   }
 }

@@ -27,9 +27,8 @@ struct TagPredictor: Predictor {
       for (token, word) in stretch.encoding.words.enumerated() {
         guard let word, tags[stretch.row][stretch.firstWord + word] == nil else { continue }
         let z = logits[token * names.count..<(token + 1) * names.count].map(Double.init)
-        let scores = softmax(z)
-        let best = z.indices.max { z[$0] < z[$1] } ?? 0
-        tags[stretch.row][stretch.firstWord + word] = (names[best], scores[best])
+        let best = likeliest(logits, row: token, columns: names.count)
+        tags[stretch.row][stretch.firstWord + word] = (names[best], softmax(z)[best])
       }
     }
     return rows.indices.map { row in

@@ -59,13 +59,11 @@ private struct WordPrediction: Prediction {
   /// The probability that the second text follows the first.
   let follows: Double?
 
-  private enum CodingKeys: String, CodingKey { case id, text, pair, masks, follows }
+  private enum CodingKeys: String, CodingKey { case masks, follows }
 
   func encode(to encoder: any Encoder) throws {
+    try row.encodeInput(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encodeIfPresent(row.id, forKey: .id)
-    try values.encode(row.text, forKey: .text)
-    try values.encodeIfPresent(row.pair, forKey: .pair)
     try values.encode(masks, forKey: .masks)
     try values.encodeIfPresent(follows, forKey: .follows)
   }
@@ -76,7 +74,6 @@ private struct WordPrediction: Prediction {
         .joined(separator: ", ")
     }
     if let follows { parts.append(String(format: "follows %.2f", follows)) }
-    return ([parts.isEmpty ? "no mask" : parts.joined(separator: " | ")] + row.printableTexts)
-      .joined(separator: "\t")
+    return row.line(parts.isEmpty ? "no mask" : parts.joined(separator: " | "))
   }
 }
