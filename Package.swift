@@ -58,7 +58,7 @@ let package = Package(
     module("Shards", ["HDF5", "Manifests"]),
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),
-    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives"]),
+    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", yams]),
     module(
       "Benchmarks",
       ["Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Tokenizers"]),

@@ -17,6 +17,7 @@ package struct ModelExport {
   private let type: WeightType
   private let configuration: [UInt8]
   private let files: [String]
+  private let texts: [(name: String, bytes: [UInt8])]
   private let tensors: [ConvertedTensor]
 
   /// - Parameters:
@@ -24,14 +25,17 @@ package struct ModelExport {
   ///   - type: what the weights are rounded to, ties to even.
   ///   - configuration: config.json, written as it is.
   ///   - files: names of files in the folder of `weights`, copied.
+  ///   - texts: files made of those of the same names there.
   /// - Throws: ``CheckpointError`` where two tensors would have one name.
   package init(
-    of weights: ModelFolder, as type: WeightType, configuration: [UInt8], files: [String]
+    of weights: ModelFolder, as type: WeightType, configuration: [UInt8], files: [String],
+    texts: [(name: String, bytes: [UInt8])] = []
   ) throws {
     self.weights = weights
     self.type = type
     self.configuration = configuration
     self.files = files
+    self.texts = texts
     tensors = weights.tensorNames
       .filter { !(weights.type(of: $0)?.isInteger ?? false) }
       .map { ConvertedTensor($0, of: weights, to: type) }
@@ -77,6 +81,7 @@ package struct ModelExport {
       for name in files {
         try folder.add(name, copyOf: containedFile(name, in: weights.path))
       }
+      for text in texts { try folder.add(text.name, content: text.bytes) }
       try folder.finishWithoutManifest()
     } catch {
       folder.abandon()
@@ -92,7 +97,8 @@ package struct ModelExport {
   private func verifySource(_ proceed: () throws -> Void) throws {
     guard exists("\(weights.path)/\(manifestName)") else { return }
     let sealed = try SealedFolder(path: weights.path)
-    let used = Set(weights.filePaths.map { splitPath($0).name } + ["config.json"] + files)
+    let used = Set(
+      weights.filePaths.map { splitPath($0).name } + ["config.json"] + files + texts.map(\.name))
     for record in sealed.manifest.files where used.contains(record.name) {
       try sealed.check(record) { _ in try proceed() }
     }

@@ -28,13 +28,18 @@ final class Checkpointing {
   /// Steps of checkpoints known to be good.
   private var verifiedSteps: Set<Int>
   private var savedBest: BestModel?
+  /// Makes the card of a state and of what its evaluation said.
+  private let card: (TrainerState, (any TaskMetrics)?) -> ModelCard
+  private var evaluated: (step: Int, metrics: any TaskMetrics)?
 
   /// - Parameters:
   ///   - tokenizerFiles: names of files in the model folder.
   ///   - resumed: the state of the checkpoint that the run goes on from.
+  ///   - card: makes the card of a state, and of the metrics of these very parameters, if any.
   init(
     run: OpenRun, replica: Replica, options: TrainingOptions, communicator: Communicator,
-    report: ConsoleReport, tokenizerFiles: [String], resumed: TrainerState?
+    report: ConsoleReport, tokenizerFiles: [String], resumed: TrainerState?,
+    card: @escaping (TrainerState, (any TaskMetrics)?) -> ModelCard
   ) throws {
     self.run = run
     self.replica = replica
@@ -47,7 +52,11 @@ final class Checkpointing {
     cost = SaveCost(bytes: replica.count * 12)
     verifiedSteps = resumed.map { [$0.globalStep] } ?? []
     savedBest = resumed?.best
+    self.card = card
   }
+
+  /// Notes what an evaluation said of a step, for its card.
+  func note(_ metrics: any TaskMetrics, ofStep step: Int) { evaluated = (step, metrics) }
 
   /// The newest checkpoint.
   func lastPath() throws -> String? {
@@ -210,12 +219,15 @@ extension Checkpointing {
     let thresholds = try state.thresholds.map {
       (LabelThresholds.fileName, try LabelThresholds($0).json(labelNames: labelNames))
     }
+    let metrics = evaluated.flatMap { $0.step == state.globalStep ? $0.metrics : nil }
+    let card = try card(state, metrics).markdown()
     let contents = CheckpointContents(
       weights: views(replica.parameters), expAvg: views(replica.expAvg),
       expAvgSq: views(replica.expAvgSq),
       files: [
         ("config.json", Array(try replica.model.configuration.json())),
         ("trainer_state.json", Array(try state.json())),
+        (ModelCard.fileName, Array(card.utf8)),
       ] + (thresholds.map { [$0] } ?? []) + tokenizerFiles, maxShardBytes: options.maxShardBytes)
     let (folder, step, keep) = (run.checkpoints, state.globalStep, options.keep)
     let isBest = state.bestGlobalStep == step

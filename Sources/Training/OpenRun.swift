@@ -29,6 +29,16 @@ package final class OpenRun {
     try checkpoints.removeLeftovers()
   }
 
+  /// The job that uses a run folder, as its lock names it; nil where none does. Nothing is written.
+  static func holder(of path: String) -> String? {
+    let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
+    guard lock >= 0 else { return nil }
+    defer { close(lock) }
+    guard flock(lock, LOCK_SH | LOCK_NB) != 0, errno == EWOULDBLOCK else { return nil }
+    let text = (try? String(contentsOfFile: path + "/lock", encoding: .utf8)) ?? ""
+    return text.isEmpty ? "another process" : text
+  }
+
   /// Opens metrics.jsonl, cut to `bytes`: what a resumed checkpoint knew of.
   package func openMetrics(keeping bytes: Int) throws {
     metrics = try MetricsLog(path: path + "/metrics.jsonl", keeping: bytes)

@@ -1,11 +1,15 @@
 import Checkpoints
+import Manifests
 
 /// The checkpoint that `--resume` means, if any: the newest that verifies, or the one that is named.
+///
+/// A dry run leaves damaged ones where they are.
 func findCheckpoint(
   _ options: TrainingOptions, in run: RunFolder, _ report: ConsoleReport,
   _ progress: (Int) throws -> Void
 ) throws -> Checkpoint? {
-  let saved = try run.checkpoints()
+  let isThere = exists(run.path)
+  let saved = isThere ? try run.checkpoints() : []
   switch options.resume {
   case .never:
     guard let newest = saved.first else { return nil }
@@ -19,11 +23,12 @@ func findCheckpoint(
       } catch let interrupted as Interrupted {
         throw interrupted
       } catch {
-        let place = try run.setAside(candidate)
-        report.warn("passing over \(candidate.path), now \(place): \(error)")
+        let place =
+          options.isDryRun ? "left there by a dry run" : "now \(try run.setAside(candidate))"
+        report.warn("passing over \(candidate.path), \(place): \(error)")
       }
     }
-    guard saved.isEmpty, try !run.hasRejected() else {
+    guard saved.isEmpty, try !isThere || !run.hasRejected() else {
       throw TrainingError(
         .data, run.path, expected: "a checkpoint that verifies",
         found: saved.isEmpty ? "only rejected ones" : "none of \(saved.count)",
@@ -51,13 +56,19 @@ private func verified(_ path: String, _ progress: (Int) throws -> Void) throws -
 
 /// The state of a checkpoint that a run goes on from, with the run's links made to agree with it: a
 /// kill can come between a save and its links, and a checkpoint of another run has its best one there.
-func adopt(_ checkpoint: Checkpoint, in run: RunFolder) throws -> TrainerState {
+///
+/// - Parameter mendsLinks: Whether links may be changed; a dry run has the state only.
+func adopt(
+  _ checkpoint: Checkpoint, in run: RunFolder, mendsLinks: Bool
+) throws -> TrainerState {
   var state = try TrainerState(
     json: checkpoint.trainerState(), path: checkpoint.path + "/trainer_state.json")
-  let steps = try run.checkpoints().map(\.step)
-  if steps.contains(state.globalStep) { try run.point(.last, atStep: state.globalStep) }
+  let steps = exists(run.path) ? try run.checkpoints().map(\.step) : []
+  if mendsLinks, steps.contains(state.globalStep) {
+    try run.point(.last, atStep: state.globalStep)
+  }
   if let best = state.bestGlobalStep, steps.contains(best) {
-    try run.point(.best, atStep: best)
+    if mendsLinks { try run.point(.best, atStep: best) }
   } else {
     state.best = nil
   }

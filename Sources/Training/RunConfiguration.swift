@@ -3,9 +3,12 @@ import Collectives
 /// run.json: what a run resolved to, by the names of the command line's flags.
 struct RunConfiguration: Encodable {
   private let model: String
+  private let size: String?
+  private let initialWeights: String
   private let train: String
   private let validation: String
   private let output: String
+  private let resume: String
   private let epochs: Int
   private let maxSteps: Int?
   private let totalSteps: Int
@@ -15,6 +18,7 @@ struct RunConfiguration: Encodable {
   private let keep: Int
   private let metric: BestMetric
   private let patience: Int?
+  private let stopAt: Int?
   private let threads: Int
   private let ranks: Int
   private let maxShardSize: Int
@@ -26,7 +30,10 @@ struct RunConfiguration: Encodable {
   private let trajectory: Trajectory
 
   enum CodingKeys: String, CodingKey {
-    case model, train, validation, output, epochs, keep, metric, patience, threads, ranks
+    case model, size, train, validation, output, resume, epochs, keep, metric, patience, threads,
+      ranks
+    case initialWeights = "initial_weights"
+    case stopAt = "stop_at"
     case maxSteps = "max_steps"
     case totalSteps = "total_steps"
     case evaluateEvery = "evaluate_every"
@@ -44,9 +51,12 @@ struct RunConfiguration: Encodable {
     _ communicator: Communicator, threads: Int
   ) {
     model = options.model
+    size = options.size
+    initialWeights = options.initialWeights.rawValue
     train = options.train
     validation = options.validation
     output = options.output
+    resume = options.resume.description
     epochs = state.numTrainEpochs
     maxSteps = state.requestedMaxSteps
     totalSteps = state.maxSteps
@@ -56,6 +66,7 @@ struct RunConfiguration: Encodable {
     keep = options.keep
     metric = state.bestMetricName
     patience = options.patience
+    stopAt = options.stopAt
     self.threads = threads
     ranks = communicator.size
     maxShardSize = options.maxShardBytes
@@ -72,9 +83,12 @@ struct RunConfiguration: Encodable {
     try trajectory.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(model, forKey: .model)
+    try values.encode(size, forKey: .size)
+    try values.encode(initialWeights, forKey: .initialWeights)
     try values.encode(train, forKey: .train)
     try values.encode(validation, forKey: .validation)
     try values.encode(output, forKey: .output)
+    try values.encode(resume, forKey: .resume)
     try values.encode(epochs, forKey: .epochs)
     try values.encode(maxSteps, forKey: .maxSteps)
     try values.encode(totalSteps, forKey: .totalSteps)
@@ -84,6 +98,7 @@ struct RunConfiguration: Encodable {
     try values.encode(keep, forKey: .keep)
     try values.encode(metric, forKey: .metric)
     try values.encode(patience, forKey: .patience)
+    try values.encode(stopAt, forKey: .stopAt)
     try values.encode(threads, forKey: .threads)
     try values.encode(ranks, forKey: .ranks)
     try values.encode(maxShardSize, forKey: .maxShardSize)

@@ -77,7 +77,8 @@ package final class Trainer {
       try setup.run.map {
         try Checkpointing(
           run: $0, replica: replica, options: options, communicator: communicator, report: report,
-          tokenizerFiles: setup.vocabulary?.files ?? [], resumed: setup.resumed)
+          tokenizerFiles: setup.vocabulary?.files ?? [], resumed: setup.resumed,
+          card: setup.card)
       }
     }
     try loadReplica()
@@ -118,10 +119,8 @@ package final class Trainer {
     return outcome
   }
 
-  var isAtLastStep: Bool { state.globalStep >= state.maxSteps }
-  private var isOver: Bool {
-    state.isFinished || (isAtLastStep && !state.isEvaluationPending)
-  }
+  var isAtLastStep: Bool { state.isAtLastStep }
+  private var isOver: Bool { state.isOver }
 
   private func isDue(_ interval: TrainingOptions.Interval) -> Bool {
     switch interval {

@@ -29,6 +29,9 @@ extension Trainer {
       try log(record)
       report.evaluation(record, bestBy: state.bestMetricName)
       state.thresholds = metrics.thresholds?.values
+      state.log(
+        LoggedEvaluation(step: state.globalStep, epoch: state.epoch, metrics: metrics))
+      checkpointing?.note(metrics, ofStep: state.globalStep)
       checkpointing?.correctBest(in: &state)
       noteScore(state.bestMetricName.score(metrics))
     }

@@ -3,6 +3,7 @@ import Collectives
 import Encoders
 import Foundation
 import Kernels
+import Shards
 
 // What comes before the first step.
 extension Trainer {
@@ -25,6 +26,7 @@ extension Trainer {
         evaluationsWithoutImprovement: 0, lossSum: 0, lossSteps: 0, metricsBytes: 0,
         requestedMaxSteps: requestedSteps, isEvaluationPending: false, isFinished: false,
         worldSize: communicator.size, threads: threads, coreType: coreType())
+    state.baseModel = state.baseModel ?? setup.baseModel
     // Early stopping is judged anew: more patience than before goes on.
     state.isFinished = options.patience.map { state.evaluationsWithoutImprovement >= $0 } ?? false
     state.maxSteps = total
@@ -54,7 +56,8 @@ extension Trainer {
         return []
       }
       let folder = try ModelFolder(path: options.model)
-      try requireLabels(of: folder)
+      try requireLabels(
+        of: folder, for: replica.model, train: setup.train, modelPath: options.model)
       return try loadParameters(
         of: replica.model, from: folder, into: replica.parameters.base,
         initialisingWith: state.trajectory.seed, progress: communicator.worked)
@@ -65,23 +68,6 @@ extension Trainer {
     communicator.enter("copying the weights")
     try communicator.broadcast(replica.parameters, from: 0)
     if setup.resumed != nil { try step.scatterMoments() }
-  }
-
-  /// Refuses a fine-tuned model whose head stands for other labels than the shards have.
-  private func requireLabels(of folder: ModelFolder) throws {
-    let head = replica.model.layout.parameters.filter { $0.place == .head }
-    guard setup.train.task.hasLabelNames, let last = head.last,
-      folder.shape(of: last.name) != nil
-    else { return }
-    let found = try ModelConfiguration(modelFolder: options.model).labelNames
-    let expected = setup.train.labelNames
-    guard found != expected, found != expected.indices.map({ "LABEL_\($0)" }) else { return }
-    throw TrainingError(
-      .data, options.model,
-      expected:
-        "a model without a classifier, or for the labels \(expected.joined(separator: ", "))",
-      found: "one for \(found.joined(separator: ", "))",
-      remedy: "start from the pretrained model, or shard the data with those --labels")
   }
 
   func startLog(threads: Int) throws {
@@ -118,6 +104,26 @@ extension Trainer {
         + "dropout \(setup.configuration.hiddenDropout), seed \(trajectory.seed), "
         + "best by \(state.bestMetricName.rawValue); all in \(options.output)/run.json")
   }
+}
+
+/// Refuses a fine-tuned model whose head stands for other labels than the shards have.
+///
+/// - Throws: `TrainingError` naming both.
+func requireLabels(
+  of folder: ModelFolder, for model: EncoderModel, train: ShardFolder, modelPath: String
+) throws {
+  let head = model.layout.parameters.filter { $0.place == .head }
+  guard train.task.hasLabelNames, let last = head.last, folder.shape(of: last.name) != nil
+  else { return }
+  let found = try ModelConfiguration(modelFolder: modelPath).labelNames
+  let expected = train.labelNames
+  guard found != expected, found != expected.indices.map({ "LABEL_\($0)" }) else { return }
+  throw TrainingError(
+    .data, modelPath,
+    expected:
+      "a model without a classifier, or for the labels \(expected.joined(separator: ", "))",
+    found: "one for \(found.joined(separator: ", "))",
+    remedy: "start from the pretrained model, or shard the data with those --labels")
 }
 
 extension Communicator {

@@ -42,6 +42,11 @@ package struct TrainerState: Codable, Sendable, Equatable {
   /// [labels] Tuned by an evaluation of these very parameters; nil without one, and in tasks other than
   /// multi-label.
   package var thresholds: [Double]?
+  /// The newest evaluations, oldest first, as Hugging Face's Trainer logs them; nil in checkpoints from
+  /// before there was such a list.
+  package var logHistory: [LoggedEvaluation]?
+  /// What the run began with; nil for random weights, and in checkpoints from before it was kept.
+  package var baseModel: BaseModel?
 
   // For the reader of the file; resuming does not use them.
   package var worldSize: Int
@@ -56,6 +61,8 @@ package struct TrainerState: Codable, Sendable, Equatable {
     case trainBatchSize = "train_batch_size"
     case bestMetric = "best_metric"
     case bestModelCheckpoint = "best_model_checkpoint"
+    case logHistory = "log_history"
+    case baseModel = "base_model"
     case bestGlobalStep = "best_global_step"
     case bestMetricName = "best_metric_name"
     case evaluationsWithoutImprovement = "evaluations_without_improvement"
@@ -77,6 +84,10 @@ struct BestModel: Sendable, Equatable {
 }
 
 extension TrainerState {
+  var isAtLastStep: Bool { globalStep >= maxSteps }
+  /// Whether nothing is left to do.
+  var isOver: Bool { isFinished || (isAtLastStep && !isEvaluationPending) }
+
   /// nil before the first evaluation with a defined metric.
   var best: BestModel? {
     get {

@@ -27,11 +27,19 @@ package struct TrainingOptions: Sendable {
     }
   }
 
-  package enum Resume: Sendable, Equatable {
+  package enum Resume: Sendable, Equatable, CustomStringConvertible {
     /// From the newest checkpoint of the run folder, if there is one.
     case auto
     case never
     case checkpoint(path: String)
+
+    package var description: String {
+      switch self {
+      case .auto: "auto"
+      case .never: "never"
+      case .checkpoint(let path): path
+      }
+    }
   }
 
   /// How gradients are summed between ranks.
@@ -137,6 +145,8 @@ package struct TrainingOptions: Sendable {
   package var checkReplicasEvery = 100
   /// A step after which the run saves and stops as if it had been preempted.
   package var stopAt: Int?
+  /// Whether all is read and checked but nothing written: what `RunPlan` asks for.
+  package var isDryRun = false
 
   /// Whether there are no weights to read.
   package var startsFromScratch: Bool { initialWeights == .random || size != nil }

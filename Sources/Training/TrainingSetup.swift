@@ -20,6 +20,8 @@ struct TrainingSetup {
   let checkpoint: Checkpoint?
   /// Rank 0 only.
   let run: OpenRun?
+  /// Of a new run with pretrained weights; rank 0 only.
+  let baseModel: BaseModel?
 
   /// Opens and checks everything. Whatever fails fails on all ranks.
   ///
@@ -60,15 +62,16 @@ struct TrainingSetup {
       report.warn("\(options.model) has no tokenizer: checkpoints will not have one either")
     }
     let run = try communicator.agree {
-      isRoot ? try OpenRun(path: options.output, whileWaiting: { try progress(0) }) : nil
+      isRoot && !options.isDryRun
+        ? try OpenRun(path: options.output, whileWaiting: { try progress(0) }) : nil
     }
+    let folder = RunFolder(path: options.output)
     communicator.enter("verifying the checkpoint")
     let checkpoint = try communicator.agree {
-      try run.flatMap { try findCheckpoint(options, in: $0.checkpoints, report, progress) }
+      isRoot ? try findCheckpoint(options, in: folder, report, progress) : nil
     }
     resumed = try communicator.share {
-      guard let checkpoint, let run else { return nil }
-      return try adopt(checkpoint, in: run.checkpoints).json()
+      try checkpoint.map { try adopt($0, in: folder, mendsLinks: !options.isDryRun).json() }
     }.map { try TrainerState(json: $0, path: "trainer_state.json") }
     configuration = try Self.readConfiguration(
       options, communicator, checkpoint: checkpoint, resumed: resumed != nil,
@@ -106,6 +109,13 @@ struct TrainingSetup {
       return try shared.masking(
         seed: trajectory.seed, vocabularySize: configuration.vocabularySize, of: options.model)
     }
+    communicator.enter("hashing the weights")
+    baseModel = try communicator.agree {
+      guard isRoot, checkpoint == nil, !options.startsFromScratch, !options.isDryRun else {
+        return nil
+      }
+      return try BaseModel(modelFolder: options.model, progress: progress)
+    }
     self.vocabulary = vocabulary
     self.run = run
     self.checkpoint = checkpoint
@@ -113,6 +123,20 @@ struct TrainingSetup {
 }
 
 extension TrainingSetup {
+  /// What README.md of a checkpoint tells.
+  ///
+  /// - Parameter metrics: Of the very parameters of `state`; nil where they were not evaluated.
+  func card(_ state: TrainerState, metrics: (any TaskMetrics)?) -> ModelCard {
+    func dataSet(_ data: ShardFolder) -> ModelCard.DataSet {
+      ModelCard.DataSet(
+        name: URL(fileURLWithPath: data.path).lastPathComponent, rows: data.rows,
+        sha256: data.manifestSHA256)
+    }
+    return ModelCard(
+      configuration: configuration, state: state, metrics: metrics, train: dataSet(train),
+      validation: dataSet(validation), maxLength: train.maxLength, hasPairs: train.hasPairs)
+  }
+
   /// Refuses nodes whose copies of the shards differ: they would train on different rows.
   private static func requireSameShards(
     _ train: ShardFolder, _ validation: ShardFolder, _ communicator: Communicator

@@ -12,14 +12,14 @@ struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes a fine-tuned model as a clean Hugging Face folder.",
     discussion: """
-      config.json, the weights as safetensors in the type asked for, and the tokenizer's files; no \
-      optimizer, no state of the run. A run folder stands for its best checkpoint. The folder \
+      config.json, the weights as safetensors in the type asked for, the tokenizer's files and the model \
+      card; no optimizer, no state of the run. A run folder stands for its best checkpoint. The folder \
       appears whole or not at all, and the same model gives the same bytes.
       """)
 
-  @Option(help: "Checkpoint, run folder, or any fine-tuned model folder.")
+  @Option(help: "Checkpoint, run folder, or any fine-tuned model folder.", completion: .directory)
   var model: String
-  @Option(help: "Folder to write; its parent must exist.")
+  @Option(help: "Folder to write; its parent must exist.", completion: .directory)
   var output: String
   @Option(help: "Type of the weights: float32, float16 or bfloat16.")
   var dtype = WeightType.float32
@@ -41,13 +41,15 @@ struct Export: ParsableCommand {
     }
     let weights = try ModelFolder(path: source)
     try requireTensors(of: EncoderModel(configuration), in: weights, allowingNewHead: false)
+    let card = try card(of: source)
     let export = try ModelExport(
       of: weights, as: dtype, configuration: exported(configuration.json()),
-      files: Tokenizer.files(inModelFolder: source) + thresholds(in: source))
+      files: Tokenizer.files(inModelFolder: source) + thresholds(in: source),
+      texts: card.map { [(ModelCard.fileName, $0)] } ?? [])
     for name in export.leftOut {
       writeLine("\(source): \(quoted(name)) is left out: a buffer that programs compute")
     }
-    let receipt = try write(export, from: source)
+    let receipt = try write(export, card: card)
     let size = String(format: "%.1f MB", Double(receipt.tensorBytes) / 1e6)
     writeLine(
       "\(output): \(receipt.parameters) parameters in \(dtype.rawValue), \(size), from \(source)")
@@ -84,7 +86,30 @@ struct Export: ParsableCommand {
     return [UInt8](try encoder.encode(keys)) + [UInt8(ascii: "\n")]
   }
 
-  private func write(_ export: ModelExport, from source: String) throws -> ModelExport.Receipt {
+  /// README.md as the export has it: with a word on rounded weights; nil where there is none.
+  private func card(of source: String) throws -> [UInt8]? {
+    guard var card = try readme(in: source) else { return nil }
+    if dtype != .float32 {
+      let remark = "These weights were rounded to \(dtype.rawValue) by lockstep \(Release.version)."
+      card += Array("\n## This copy\n\n\(remark)\n".utf8)
+    }
+    return card
+  }
+
+  private func readme(in folder: String) throws -> [UInt8]? {
+    guard exists("\(folder)/\(ModelCard.fileName)") else { return nil }
+    return try contents(ofFile: containedFile(ModelCard.fileName, in: folder), limit: 16 << 20)
+  }
+
+  /// Whether what is at --output is lockstep's to replace: a card that it wrote, not a person's text.
+  private func mayReplaceCard(with card: [UInt8]?) throws -> Bool {
+    guard let found = try readme(in: output) else { return false }
+    return found == card
+      || String(decoding: found, as: UTF8.self).contains(ModelCard.marker)
+  }
+
+  private func write(_ export: ModelExport, card: [UInt8]?) throws -> ModelExport.Receipt {
+    let replaced = try overwrite && mayReplaceCard(with: card) ? [ModelCard.fileName] : []
     let interruption = Interruption()
     var bar = ProgressBar(
       label: "export", total: max(1, export.tensorBytes >> 20), unit: "MiB")
@@ -94,7 +119,7 @@ struct Export: ParsableCommand {
       return try export.write(
         to: output,
         overwriting: overwrite
-          ? Tokenizer.files(inModelFolder: output) + thresholds(in: output) : nil,
+          ? Tokenizer.files(inModelFolder: output) + thresholds(in: output) + replaced : nil,
         maxShardBytes: maxShardSize.bytes
       ) { bytes in
         if interruption.isSignalled { throw Stopped() }

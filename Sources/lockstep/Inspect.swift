@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Encoders
 import Foundation
+import Manifests
 import Shards
 import Tokenizers
 import Training
@@ -10,11 +11,14 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Tells what a model, checkpoint, run, shard folder or shard holds.")
 
-  @Argument(help: "A folder, a shard, or the name minilm, bert-base or bert-large.")
+  @Argument(
+    help: "A folder, a shard, or the name minilm, bert-base or bert-large.", completion: .file())
   var path: String
   @Option(help: "Show this row of the shards, counted from 0; with --model as text too.")
   var row: Int?
-  @Option(help: "Model folder whose tokenizer turns the row's ids back into text.")
+  @Option(
+    help: "Model folder whose tokenizer turns the row's ids back into text.", completion: .directory
+  )
   var model: String?
   @Option(help: "Form of the result on standard output.")
   var format = OutputFormat.text
@@ -50,6 +54,8 @@ struct Inspect: ParsableCommand {
     line("best", state.bestMetric.map { "\(state.bestMetricName.rawValue) \($0)" } ?? "none yet")
     line("seed", "\(state.trajectory.seed)")
     line("micro-batches", "\(state.trajectory.microBatches)")
+    let hasCard = exists("\(path)/\(ModelCard.fileName)")
+    line("model card", hasCard ? ModelCard.fileName : "none")
     line("written by", "\(state.worldSize) ranks x \(state.threads) threads on \(state.coreType)")
   }
 

@@ -53,8 +53,8 @@ import Testing
       let exported = try JSONDecoder().decode(Exported.self, from: Data(result.output.utf8))
       #expect(
         try names(output) == [
-          "config.json", "model.safetensors", "thresholds.json", "tokenizer_config.json",
-          "vocab.txt",
+          "README.md", "config.json", "model.safetensors", "thresholds.json",
+          "tokenizer_config.json", "vocab.txt",
         ])
       #expect(exported.dtype == type)
       #expect(exported.model.hasPrefix(run + "/checkpoint-"))
