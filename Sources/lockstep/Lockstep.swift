@@ -17,9 +17,10 @@ struct Lockstep: ParsableCommand {
       Exit codes: 0 done, 64 bad usage, 65 bad data, 70 internal error, 75 interrupted after a \
       checkpoint: run the same command again to go on.
       """,
+    version: Release.version,
     subcommands: [
       Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Export.self, Inspect.self,
-      Verify.self, Bench.self,
+      Verify.self, RecipeCommand.self, Bench.self,
     ])
 
   static func main() {

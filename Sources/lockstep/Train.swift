@@ -14,23 +14,25 @@ struct Train: ParsableCommand {
       resumed. SIGTERM, SIGINT and SIGUSR1 save after the current step and exit with 75.
       """)
 
-  @Option(help: "Folder of the pretrained model, in Hugging Face's layout.")
+  @Option(help: "Folder of the pretrained model, in Hugging Face's layout.", completion: .directory)
   var model: String
   @Option(
     help: """
       Train a BERT of this size from random weights, with the tokenizer of --model: \
       \(ModelConfiguration.sizes.joined(separator: ", ")).
-      """)
+      """, completion: .list(ModelConfiguration.sizes))
   var size: String?
   @Option(help: "Weights to begin with: pretrained, or random ones for the config.json of --model.")
   var initialWeights = TrainingOptions.InitialWeights.pretrained
-  @Option(help: "Shards to train on.")
+  @Option(help: "Shards to train on.", completion: .directory)
   var train: String
-  @Option(help: "Shards to evaluate on.")
+  @Option(help: "Shards to evaluate on.", completion: .directory)
   var validation: String
-  @Option(help: "Run folder: checkpoints, metrics.jsonl, run.json.")
+  @Option(help: "Run folder: checkpoints, metrics.jsonl, run.json.", completion: .directory)
   var output: String
-  @Option(help: "YAML file with any of these flags; the command line overrides it.")
+  @Option(
+    help: "YAML file with any of these flags; the command line overrides it.",
+    completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String?
 
   @Option(help: "Passes over the training rows. (default: 5)")
@@ -65,24 +67,26 @@ struct Train: ParsableCommand {
     help: """
       Multi-label: what each label's positive term of the loss is multiplied by; auto (rows without the \
       label over rows with it) or a JSON file of a number for each label. (default: 1)
-      """)
+      """, completion: .file(extensions: ["json"]))
   var positiveWeight: TrainingOptions.PositiveWeight?
   @Option(help: "Seed of the epoch order, dropout and new weights. (default: 42)")
   var seed: UInt64?
   @Option(help: "Gradient exchange; mpi is for comparison. (default: tree)")
   var allReduce: TrainingOptions.Exchange?
 
-  @Option(help: "auto, never, or the path of a checkpoint.")
+  @Option(help: "auto, never, or the path of a checkpoint.", completion: .directory)
   var resume = "auto"
-  @Option(help: "epoch, or a number of steps.")
+  @Option(help: "epoch, or a number of steps.", completion: .list(["epoch"]))
   var evaluateEvery = TrainingOptions.Interval.epoch
   @Option(help: "all share an evaluation, 1: rank 0 alone does it; the metrics are the same.")
   var evaluationRanks = TrainingOptions.EvaluationRanks.all
-  @Option(help: "epoch, or a number of steps.")
+  @Option(help: "epoch, or a number of steps.", completion: .list(["epoch"]))
   var saveEvery = TrainingOptions.Interval.epoch
   @Option(help: "Newest checkpoints kept beside the best.")
   var keep = 2
-  @Option(help: "Metric that decides which checkpoint is the best. (default: f1)")
+  @Option(
+    help: "Metric that decides which checkpoint is the best. (default: the task's first, e.g. f1)",
+    completion: .list(BestMetric.names))
   var metric: BestMetric?
   @Option(help: "Evaluations without improvement after which training ends.")
   var patience: Int?
@@ -109,21 +113,17 @@ struct Train: ParsableCommand {
   var watchdog = 300.0
   @Option(help: "Steps between comparisons of the ranks' parameters; 0: never.")
   var checkReplicasEvery = 100
+  @Flag(
+    help: """
+      Read and check what training would, print the resolved configuration and the plan, and write \
+      nothing.
+      """)
+  var dryRun = false
   @Option(help: "Form of the result on standard output.")
   var format = OutputFormat.text
 
-  /// What a recipe may set.
-  static let flags: Set<String> = [
-    "model", "size", "initial-weights", "train", "validation", "output", "epochs", "max-steps",
-    "batch-size", "micro-batches",
-    "learning-rate", "weight-decay", "warmup-ratio", "schedule", "max-grad-norm", "dropout",
-    "pooling", "layer-decay", "freeze-layers", "positive-weight", "seed",
-    "all-reduce", "resume", "evaluate-every", "evaluation-ranks", "save-every", "keep", "metric",
-    "patience", "threads", "max-shard-size", "save-mode", "overlap", "verify-shards", "stop-at",
-    "time-limit", "watchdog", "check-replicas-every", "format",
-  ]
-
   func run() throws {
+    if dryRun { return try showPlan() }
     // Before any thread starts, so that a signal in the first second is not lost.
     let interruption = Interruption(
       deadline: try Deadline.find(
@@ -159,7 +159,26 @@ struct Train: ParsableCommand {
     if !outcome.isFinished { throw ArgumentParser.ExitCode(ExitCodes.interrupted) }
   }
 
-  private var options: TrainingOptions {
+  /// What `--dry-run` prints.
+  private func showPlan() throws {
+    let interruption = Interruption()
+    var options = options
+    options.isDryRun = true
+    let origins = try FlagOrigins(of: Array(CommandLine.arguments.dropFirst()))
+    try onEveryRank { [options] communicator in
+      try RunPlan(
+        options, communicator, ConsoleReport(isSilent: communicator.rank != 0), interruption,
+        readVocabulary: { try VocabularyIdentity(modelFolder: model) })
+    } show: { plan in
+      let plan = try PlanReport(plan, origins: origins)
+      switch format {
+      case .text: print(plan.text)
+      case .json: try printJSON(plan)
+      }
+    }
+  }
+
+  var options: TrainingOptions {
     var options = TrainingOptions(
       model: model, train: train, validation: validation, output: output)
     options.epochs = epochs
