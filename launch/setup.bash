@@ -22,6 +22,7 @@ package_probes=(
   'libopenblas-dev module:openblas'
   'libhdf5-dev module:hdf5'
   'hdf5-tools command:h5dump'
+  'mandoc command:mandoc'
   'python3 command:python3'
   'python3-pip python:pip'
   'python3-venv python:ensurepip'

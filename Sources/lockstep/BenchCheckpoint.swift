@@ -12,7 +12,9 @@ struct BenchCheckpoint: ParsableCommand {
       bert-base, 16 GB for bert-large.
       """)
 
-  @Option(help: "Model folder, or a size with random weights: minilm, bert-base, bert-large.")
+  @Option(
+    help: "Model folder, or a size with random weights: minilm, bert-base, bert-large.",
+    completion: .directory)
   var model = "minilm"
   @Option(help: "Checkpoints to time in each mode.")
   var saves = 3

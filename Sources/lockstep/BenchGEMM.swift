@@ -8,7 +8,7 @@ struct BenchGEMM: ParsableCommand {
     commandName: "gemm",
     abstract: "Times the products of a model's linear layers, beside OpenBLAS's on their shapes.")
 
-  @Option(help: "Model folder, or a size: minilm, bert-base, bert-large.")
+  @Option(help: "Model folder, or a size: minilm, bert-base, bert-large.", completion: .directory)
   var model = "minilm"
   @Option(help: "Rows of the products: the tokens of a batch.")
   var tokens = 220

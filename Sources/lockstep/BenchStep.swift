@@ -12,9 +12,11 @@ struct BenchStep: ParsableCommand {
       long as tweets, with words as frequent. docs/performance.md says what the numbers mean.
       """)
 
-  @Option(help: "Model folder, or a size with random weights: minilm, bert-base, bert-large.")
+  @Option(
+    help: "Model folder, or a size with random weights: minilm, bert-base, bert-large.",
+    completion: .directory)
   var model: String
-  @Option(help: "Shards to take rows from. (default: made-up rows)")
+  @Option(help: "Shards to take rows from. (default: made-up rows)", completion: .directory)
   var train: String?
   @Option(help: "Rows a step over all ranks.")
   var batchSize = 8

@@ -9,7 +9,7 @@ struct BenchTokenize: ParsableCommand {
     commandName: "tokenize",
     abstract: "Times the tokenizer on the text column of a table, on one thread.")
 
-  @Option(help: "Model folder; only its tokenizer files are read.")
+  @Option(help: "Model folder; only its tokenizer files are read.", completion: .directory)
   var model: String
   @Option(help: "Table as for lockstep shard: .tsv, .txt, .csv or .jsonl.")
   var input: String

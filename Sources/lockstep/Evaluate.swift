@@ -10,9 +10,9 @@ struct Evaluate: ParsableCommand {
     abstract: "Computes a fine-tuned model's metrics over shards.",
     discussion: "Under mpirun the ranks share the rows; the metrics are the same to the bit.")
 
-  @Option(help: "Checkpoint, or any fine-tuned model folder.")
+  @Option(help: "Checkpoint, or any fine-tuned model folder.", completion: .directory)
   var model: String
-  @Option(help: "Shards to evaluate on.")
+  @Option(help: "Shards to evaluate on.", completion: .directory)
   var data: String
   @Option(help: "Probability from which a label counts as predicted.")
   var threshold = 0.5

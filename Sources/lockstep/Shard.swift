@@ -13,11 +13,13 @@ struct Shard: ParsableCommand {
       line between documents. The shards appear at --output when all of them are written.
       """)
 
-  @Argument(help: "Tables: .tsv or .txt (tabs, nothing quoted), .csv (RFC 4180), .jsonl, or -.")
+  @Argument(
+    help: "Tables: .tsv or .txt (tabs, nothing quoted), .csv (RFC 4180), .jsonl, or -.",
+    completion: .file())
   var files: [String]
-  @Option(help: "Model folder; only its tokenizer files are read.")
+  @Option(help: "Model folder; only its tokenizer files are read.", completion: .directory)
   var model: String
-  @Option(help: "Folder to write.")
+  @Option(help: "Folder to write.", completion: .directory)
   var output: String
   @Option(help: "Files to write. (default: one for each 100,000 rows)")
   var shards: Int?
@@ -46,7 +48,9 @@ struct Shard: ParsableCommand {
       occur, integers in their order, `O` first)
       """)
   var labels: String?
-  @Option(help: "Shards whose labels these have too, in their order: those of training.")
+  @Option(
+    help: "Shards whose labels these have too, in their order: those of training.",
+    completion: .directory)
   var labelsFrom: String?
   @Option(help: "Column of the label, in multi-class and regression. (default: label)")
   var labelColumn: String?

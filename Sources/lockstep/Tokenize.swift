@@ -11,7 +11,9 @@ struct Tokenize: ParsableCommand {
       token's word, null for special tokens.
       """)
 
-  @Option(help: "A model folder in Hugging Face layout; only its tokenizer files are read.")
+  @Option(
+    help: "A model folder in Hugging Face layout; only its tokenizer files are read.",
+    completion: .directory)
   var model: String
 
   @Option(

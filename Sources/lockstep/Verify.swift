@@ -16,7 +16,7 @@ struct Verify: ParsableCommand {
       anything differs from what was sealed: a byte, a size, a missing or an additional file.
       """)
 
-  @Argument(help: "A checkpoint, a shard folder, or a run folder.")
+  @Argument(help: "A checkpoint, a shard folder, or a run folder.", completion: .directory)
   var path: String
 
   @Option(help: "How the result is printed: text or json.")
