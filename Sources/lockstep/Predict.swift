@@ -43,7 +43,7 @@ struct Predict: ParsableCommand {
     }
   }
 
-  @Option(help: "Checkpoint, or any fine-tuned model folder.")
+  @Option(help: "Checkpoint, or any fine-tuned model folder.", completion: .directory)
   var model: String
   @Argument(help: "Texts; without any, one a line from standard input.")
   var texts: [String] = []
@@ -88,9 +88,10 @@ struct Predict: ParsableCommand {
   }
 
   func run() throws {
+    // Before weights are read: a mistake about the model is told at once.
+    try refuseForeignOptions(ModelConfiguration(modelFolder: model).task)
     let tokenizer = try Tokenizer(modelFolder: model)
     let trained = try TrainedModel(folder: model, threads: threads)
-    try refuseForeignOptions(trained.task)
     try requireSpecialTokens(tokenizer, of: model)
     let hasPair = pairs || trained.task == .questionAnswering
     let predictor = try predictor(trained, tokenizer, hasPair: hasPair)

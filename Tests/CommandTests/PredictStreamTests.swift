@@ -82,6 +82,10 @@ import Testing
         "error: line 2: expected two texts with a tab between them, found no tab\n"))
     let odd = try Program.run(["predict", "--model", model, "--pairs", "one"])
     #expect(odd.status == 64 && odd.errors.contains("expected two texts a row, found 1"))
+    // Who refuses an option only after the weights would say that there are none.
+    try FileManager.default.removeItem(atPath: model + "/model.safetensors")
+    let early = try Program.run(["predict", "--model", model, "--threshold", "0.9", "one"])
+    #expect(early.status == 64 && early.errors.contains("--threshold: for"), "\(early.errors)")
   }
 
   @Test("every word has a tag, however long the text")
