@@ -30,7 +30,9 @@ struct RecipeCommand: ParsableCommand {
       let recipe = try Recipe(path: file)
       try recipe.checkRanges()
       switch format {
-      case .text: print("\(file): \(recipe.entries.count) flags, all good")
+      case .text:
+        let count = recipe.entries.count
+        print("\(file): \(count) \(count == 1 ? "flag" : "flags"), all good")
       case .json:
         let flags = recipe.entries.map { ($0.flag.name, $0.value) }
         try printJSON(

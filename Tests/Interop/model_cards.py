@@ -66,8 +66,8 @@ def check_metadata(checkpoint, pipeline):
         assert result.task_type == pipeline
         assert abs(float(result.metric_value) - wanted[result.metric_name]) < 1e-6, result
     named = {result.metric_name for result in data.eval_results}
-    scores = {key for key, value in wanted.items() if isinstance(value, float)} - {
-        "epoch", "train_loss", "seconds", "tokens_per_second", "peak_rss_mb"}
+    scores = {key for key, value in wanted.items() if isinstance(value, (int, float))} - {
+        "step", "epoch", "train_loss", "seconds", "tokens_per_second", "peak_rss_mb"}
     assert named == scores, (named, scores)
     # What the library writes of it, it reads back the same.
     again = huggingface_hub.ModelCard(str(card))
