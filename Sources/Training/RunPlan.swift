@@ -105,6 +105,7 @@ package struct RunPlan: Encodable {
     let threads = options.threads ?? defaultThreads(localRanks: communicator.localSize)
     let state = Trainer.initialState(
       setup, options, communicator, threads: threads, stepsPerEpoch: perEpoch)
+    if let resumed = setup.resumed { report.warnOfNewEnd(state, resumed: resumed) }
     task = setup.configuration.task.rawValue
     start = Self.start(options, setup)
     resumedStep = state.globalStep

@@ -85,11 +85,7 @@ extension Trainer {
     }
     if let resumed = setup.resumed {
       report.say("resuming after step \(state.globalStep) of \(state.maxSteps)")
-      if resumed.maxSteps != state.maxSteps {
-        report.warn(
-          "the run now ends at step \(state.maxSteps) instead of \(resumed.maxSteps): "
-            + "the learning-rate schedule is recomputed")
-      }
+      report.warnOfNewEnd(state, resumed: resumed)
     }
     report.say(
       "\(replica.count.formatted()) parameters, \(setup.train.rows.formatted()) rows, "
@@ -103,6 +99,16 @@ extension Trainer {
         + "weight decay \(trajectory.weightDecay), clipping \(trajectory.maxGradNorm), "
         + "dropout \(setup.configuration.hiddenDropout), seed \(trajectory.seed), "
         + "best by \(state.bestMetricName.rawValue); all in \(options.output)/run.json")
+  }
+}
+
+extension ConsoleReport {
+  /// Says so where a resumed run ends at another step than before.
+  func warnOfNewEnd(_ state: TrainerState, resumed: TrainerState) {
+    guard resumed.maxSteps != state.maxSteps else { return }
+    warn(
+      "the run now ends at step \(state.maxSteps) instead of \(resumed.maxSteps): "
+        + "the learning-rate schedule is recomputed")
   }
 }
 

@@ -91,6 +91,8 @@ import Testing
     #expect((plan["start"] as? String)?.hasSuffix("checkpoint-3") == true)
     #expect(setting(plan, "seed").from == "checkpoint")
     #expect(setting(plan, "epochs").from == "command line")
+    let longer = try Program.run(arguments + ["--dry-run", "--epochs", "3"])
+    #expect(longer.errors.contains("schedule is recomputed"), "\(longer.errors)")
     let refused = try Program.run(arguments + ["--dry-run", "--seed", "9"])
     #expect(refused.status == 64)
     #expect(refused.errors.contains("--seed: expected 42"), "\(refused.errors)")
