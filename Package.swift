@@ -58,6 +58,7 @@ let package = Package(
     module("Shards", ["HDF5", "Manifests"]),
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),
+    module("Reports", ["Manifests"]),
     module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", yams]),
     module(
       "Benchmarks",
@@ -66,7 +67,7 @@ let package = Package(
       name: "lockstep",
       dependencies: [
         "Benchmarks", "Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives",
-        "Manifests", "Tokenizers",
+        "Manifests", "Reports", "Tokenizers",
         argumentParser, yams,
       ],
       swiftSettings: settings),
@@ -74,6 +75,7 @@ let package = Package(
     tests(of: "Kernels", ["Kernels"]),
     tests(of: "HDF5", ["HDF5"]),
     tests(of: "Manifests", ["Manifests"]),
+    tests(of: "Reports", ["Reports", "Manifests"]),
     tests(of: "Tokenizers", ["Tokenizers"]),
     tests(of: "Encoders", ["Encoders", "Kernels", "Checkpoints"]),
     tests(of: "Shards", ["Shards", "HDF5", "Manifests"]),

@@ -1,4 +1,5 @@
 import Collectives
+import Shards
 
 /// run.json: what a run resolved to, by the names of the command line's flags.
 struct RunConfiguration: Encodable {
@@ -27,13 +28,20 @@ struct RunConfiguration: Encodable {
   private let overlap: TrainingOptions.Overlap
   private let watchdog: Double
   private let checkReplicasEvery: Int
+  private let task: String
+  /// Empty for a task without labels.
+  private let labelNames: [String]
+  /// SHA-256 of the validation shards' manifest; the trajectory has that of the training shards.
+  private let validationSHA256: String
   private let trajectory: Trajectory
 
   enum CodingKeys: String, CodingKey {
     case model, size, train, validation, output, resume, epochs, keep, metric, patience, threads,
-      ranks
+      ranks, task
     case initialWeights = "initial_weights"
     case stopAt = "stop_at"
+    case labelNames = "label_names"
+    case validationSHA256 = "validation_sha256"
     case maxSteps = "max_steps"
     case totalSteps = "total_steps"
     case evaluateEvery = "evaluate_every"
@@ -48,7 +56,7 @@ struct RunConfiguration: Encodable {
 
   init(
     _ options: TrainingOptions, _ trajectory: Trajectory, _ state: TrainerState,
-    _ communicator: Communicator, threads: Int
+    validation: ShardFolder, _ communicator: Communicator, threads: Int
   ) {
     model = options.model
     size = options.size
@@ -75,6 +83,9 @@ struct RunConfiguration: Encodable {
     overlap = options.overlap
     watchdog = options.watchdog.seconds
     checkReplicasEvery = options.checkReplicasEvery
+    task = validation.task.rawValue
+    labelNames = validation.labelNames
+    validationSHA256 = validation.manifestSHA256
     self.trajectory = trajectory
   }
 
@@ -101,6 +112,9 @@ struct RunConfiguration: Encodable {
     try values.encode(stopAt, forKey: .stopAt)
     try values.encode(threads, forKey: .threads)
     try values.encode(ranks, forKey: .ranks)
+    try values.encode(task, forKey: .task)
+    try values.encode(labelNames, forKey: .labelNames)
+    try values.encode(validationSHA256, forKey: .validationSHA256)
     try values.encode(maxShardSize, forKey: .maxShardSize)
     try values.encode(verifyShards, forKey: .verifyShards)
     try values.encode(saveMode.rawValue, forKey: .saveMode)

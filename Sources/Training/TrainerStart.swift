@@ -75,7 +75,9 @@ extension Trainer {
       guard let run = setup.run else { return }
       try run.openMetrics(keeping: setup.resumed?.metricsBytes ?? 0)
       try run.writeConfiguration(
-        RunConfiguration(options, state.trajectory, state, communicator, threads: threads))
+        RunConfiguration(
+          options, state.trajectory, state, validation: setup.validation, communicator,
+          threads: threads))
       if let checkpoint = setup.checkpoint {
         try run.append(
           CheckpointRecord(

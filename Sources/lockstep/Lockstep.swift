@@ -20,7 +20,7 @@ struct Lockstep: ParsableCommand {
     version: Release.version,
     subcommands: [
       Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Export.self, Inspect.self,
-      Verify.self, RecipeCommand.self, Bench.self,
+      Verify.self, Report.self, RecipeCommand.self, Bench.self,
     ])
 
   static func main() {

@@ -17,6 +17,7 @@ package struct MultiLabelMetrics: TaskMetrics, Equatable {
   /// At a threshold for each label; nil where there are none.
   package let tuned: ThresholdedScores?
   package let thresholds: LabelThresholds?
+  package let sweep: ThresholdSweep
 
   package var f1: Double { plain.f1 }
   package var f1Macro: Double { plain.f1Macro }
@@ -43,7 +44,7 @@ package struct MultiLabelMetrics: TaskMetrics, Equatable {
   }
 
   private enum CodingKeys: String, CodingKey {
-    case thresholds
+    case thresholds, sweep
     case perLabel = "per_label"
     case perLabelTuned = "per_label_tuned"
   }
@@ -54,6 +55,7 @@ package struct MultiLabelMetrics: TaskMetrics, Equatable {
     try values.encode(perLabel, forKey: .perLabel)
     try values.encodeIfPresent(tuned?.perLabel, forKey: .perLabelTuned)
     try values.encodeIfPresent(thresholds?.values, forKey: .thresholds)
+    try values.encode(sweep, forKey: .sweep)
   }
 
   /// - Parameters:
@@ -82,6 +84,7 @@ package struct MultiLabelMetrics: TaskMetrics, Equatable {
     self.plain = ThresholdedScores(predicted: plain, truth: truth, labelCount: labelCount)
     rocAUC = areaUnderROC(scores: plain.map { $0 ? 1 : 0 }, truth: truth)
     rocAUCScores = areaUnderROC(scores: probabilities, truth: truth)
+    sweep = ThresholdSweep(probabilities: probabilities, truth: truth)
     self.thresholds = thresholds
     tuned = thresholds.map {
       ThresholdedScores(predicted: predicted($0), truth: truth, labelCount: labelCount)

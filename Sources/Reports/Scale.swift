@@ -1,0 +1,55 @@
+import Foundation
+
+/// A linear axis: which values it spans, and where its ticks are.
+struct Scale: Equatable {
+  let range: ClosedRange<Double>
+  let ticks: [Double]
+
+  /// - Parameters:
+  ///   - values: that it should span; a little more is spanned where `padding` says so.
+  ///   - padding: at both ends, as a share of the span.
+  ///   - tickCount: about how many ticks to have.
+  ///   - isWhole: whether ticks are integers, as steps are.
+  init(_ values: [Double], padding: Double = 0, tickCount: Int, isWhole: Bool = false) {
+    var (low, high) = (values.min() ?? 0, values.max() ?? 1)
+    if low == high {
+      let reach = low == 0 ? 1 : abs(low) * 0.05
+      (low, high) = (low - reach, high + reach)
+    }
+    let margin = (high - low) * padding
+    range = low - margin...high + margin
+    ticks = Self.ticks(in: range, count: tickCount, isWhole: isWhole)
+  }
+
+  /// Multiples of 1, 2 or 5 times a power of ten.
+  private static func ticks(in range: ClosedRange<Double>, count: Int, isWhole: Bool) -> [Double] {
+    let rough = (range.upperBound - range.lowerBound) / Double(max(1, count))
+    guard rough > 0, rough.isFinite else { return [] }
+    let power = pow(10, floor(log10(rough)))
+    var step = ([1, 2, 5, 10].map { $0 * power }.first { $0 >= rough * 0.999 }) ?? rough
+    if isWhole { step = max(1, step.rounded()) }
+    let first = Int((range.lowerBound / step - 1e-9).rounded(.up))
+    let last = Int((range.upperBound / step + 1e-9).rounded(.down))
+    guard first <= last, last - first <= 100 else { return [] }
+    return (first...last).map { Double($0) * step }
+  }
+
+  /// 0 at the low end, 1 at the high one; values beyond them are drawn at the end.
+  func place(_ value: Double) -> Double {
+    min(1, max(0, (value - range.lowerBound) / (range.upperBound - range.lowerBound)))
+  }
+
+  /// A range for curves that a few far points do not flatten: all values, or where the outermost
+  /// hundredth reaches further than the others span, those others.
+  static func robust(_ values: [Double]) -> [Double] {
+    let sorted = values.sorted()
+    guard sorted.count >= 20, let low = sorted.first, let high = sorted.last else { return sorted }
+    let cut = sorted.count / 100 + 1
+    let (inner, outer) = (sorted[cut], sorted[sorted.count - 1 - cut])
+    let span = outer - inner
+    guard span > 0 else { return sorted }
+    return [
+      low < inner - span ? inner - span / 4 : low, high > outer + span ? outer + span / 4 : high,
+    ]
+  }
+}
