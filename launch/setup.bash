@@ -11,7 +11,7 @@ script=launch/$(basename -- "$0")
 cache=${LOCKSTEP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/lockstep}
 
 # The packages of Debian and Ubuntu, and how to tell that what they bring is there already: a
-# command, or a module that pkg-config knows.
+# command, a file, or a module that pkg-config or Python knows.
 package_probes=(
   'git command:git'
   'curl command:curl'
@@ -26,6 +26,8 @@ package_probes=(
   'python3 command:python3'
   'python3-pip python:pip'
   'python3-venv python:ensurepip'
+  'chromium command:chromium'
+  'fonts-dejavu-core file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
 )
 
 say() { printf '%s\n' "$*" >&2; }
@@ -77,6 +79,7 @@ is_there() {
   case $1 in
     command:*) command -v "${1#*:}" >/dev/null ;;
     module:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#*:}" ;;
+    file:*) [[ -f ${1#*:} ]] ;;
     python:*) command -v python3 >/dev/null && python3 -c "import ${1#*:}" 2>/dev/null ;;
   esac
 }

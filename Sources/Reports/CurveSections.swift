@@ -18,8 +18,8 @@ extension Report {
     plotSection(
       "curves", "Training", curvePlots,
       lead:
-        "Training loss is the mean around each step; the pale line behind it is the loss of the "
-        + "steps themselves. Rings mark the best evaluation.")
+        "Loss and norm are means around each step; the pale lines behind them are the steps "
+        + "themselves. Rings mark the best evaluation.")
   }
 
   private func metricSection() -> Section? {
@@ -39,53 +39,43 @@ extension Report {
   }
 
   var curvePlots: [Plot] {
+    let validation = hasSeveral ? nil : 1
     let loss = Plot(
-      id: "loss", title: "Loss", summary: "Loss by step.", xTitle: "step", series: lossSeries)
-    let others: [(String, String, KeyPath<RunHistory, BucketSeries>)] = [
-      ("learning-rate", "Learning rate", \.learningRate),
-      ("gradient-norm", "Gradient norm, before clipping", \.gradientNorm),
-    ]
-    let plots =
-      [loss]
-      + others.map { id, title, curve in
-        Plot(
-          id: id, title: title, summary: "\(title) by step.", xTitle: "step", include: [0],
-          series: runs.indices.map { run in
-            self.curve(runs[run][keyPath: curve], "mean", run: run, hasBand: true)
-          })
-      }
-    return plots.compactMap(withoutEmptySeries)
+      id: "loss", title: "Loss", summary: "Loss by step.", xTitle: "step",
+      series: smoothed(\.loss, "training")
+        + runs.indices.map { evaluationSeries("loss", "validation", run: $0, color: validation) })
+    let learningRate = Plot(
+      id: "learning-rate", title: "Learning rate", summary: "Learning rate by step.",
+      xTitle: "step",
+      include: [0],
+      series: runs.indices.map { curve(runs[$0].learningRate, "learning rate", run: $0) })
+    let gradientNorm = Plot(
+      id: "gradient-norm", title: "Gradient norm, before clipping",
+      summary: "Norm of the whole gradient by step.", xTitle: "step", include: [0],
+      series: smoothed(\.gradientNorm, "gradient norm"))
+    return [loss, learningRate, gradientNorm].compactMap(withoutEmptySeries)
   }
 
-  private var lossSeries: [Plot.Series] {
-    let validation = hasSeveral ? nil : 1
-    let faint = runs.indices.map { run in
-      var series = curve(runs[run].loss, "steps", run: run, hasBand: true)
-      series = Plot.Series(
-        label: series.label, runName: series.runName, run: run, style: .faint,
-        points: series.points, band: series.band)
-      return series
-    }
-    let smooth = runs.indices.map { run in
-      Plot.Series(
-        label: "training", runName: runName(run), run: run, style: .line,
-        points: zip(runs[run].loss.buckets, runs[run].loss.smoothed).map {
-          Plot.Point(x: $0.lastX, y: $1)
-        })
-    }
-    let evaluated = runs.indices.map {
-      evaluationSeries("loss", "validation", run: $0, color: validation)
-    }
-    return faint + smooth + evaluated
+  /// What every step had, pale, and in front of it the mean around each.
+  private func smoothed(_ values: KeyPath<RunHistory, BucketSeries>, _ label: String)
+    -> [Plot.Series]
+  {
+    runs.indices.map { curve(runs[$0][keyPath: values], "steps", run: $0, style: .faint) }
+      + runs.indices.map { run in
+        let series = runs[run][keyPath: values]
+        return Plot.Series(
+          label: label, runName: runName(run), run: run, style: .line,
+          points: zip(series.buckets, series.smoothed).map { Plot.Point(x: $0.lastX, y: $1) })
+      }
   }
 
   private func curve(
-    _ curve: BucketSeries, _ label: String, run: Int, hasBand: Bool
+    _ curve: BucketSeries, _ label: String, run: Int, style: Plot.Style = .line
   ) -> Plot.Series {
     Plot.Series(
-      label: label, runName: runName(run), run: run, style: .line,
+      label: label, runName: runName(run), run: run, style: style,
       points: curve.buckets.map { Plot.Point(x: $0.lastX, y: $0.mean) },
-      band: hasBand && curve.width > 1 ? curve.buckets.map { $0.minimum...$0.maximum } : [])
+      band: curve.width > 1 ? curve.buckets.map { $0.minimum...$0.maximum } : [])
   }
 
   private func evaluationSeries(
@@ -178,7 +168,7 @@ extension Report {
   var throughputPlots: [Plot] {
     let series = runs.indices.map { run in
       let timing = runs[run].timing.throughput
-      if !timing.isEmpty { return curve(timing, "tokens/s", run: run, hasBand: true) }
+      if !timing.isEmpty { return curve(timing, "tokens/s", run: run) }
       return Plot.Series(
         label: "tokens/s", runName: runName(run), run: run, style: .marked,
         points: thinned(

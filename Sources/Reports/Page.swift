@@ -53,27 +53,27 @@ extension Report {
         line.element(
           "button", ["id": "theme", "type": "button", "aria-pressed": "false"], text: "Dark")
       }
-      if hasSeveral {
-        header.element("ul", ["class": "runs", "aria-label": "Runs"]) { list in
-          for (index, name) in names.enumerated() {
-            list.element("li") { item in
-              item.element(
-                "button",
-                [
-                  "type": "button", "aria-pressed": "true", "data-run": "\(index)",
-                  "title": "Show or hide \(name) in the plots",
-                ]
-              ) { button in
-                Self.writeSwatch(index, to: &button)
-                button.text(name)
-              }
-            }
-          }
-        }
-      }
       header.element("nav", ["aria-label": "Sections"]) { nav in
         for section in sections() {
           nav.element("a", ["href": "#\(section.id)"], text: section.title)
+        }
+      }
+    }
+    if hasSeveral {
+      body.element("ul", ["class": "runs", "aria-label": "Runs"]) { list in
+        for (index, name) in names.enumerated() {
+          list.element("li") { item in
+            item.element(
+              "button",
+              [
+                "type": "button", "aria-pressed": "true", "data-run": "\(index)",
+                "title": "Show or hide \(name) in the plots",
+              ]
+            ) { button in
+              Self.writeSwatch(index, to: &button)
+              button.text(name)
+            }
+          }
         }
       }
     }

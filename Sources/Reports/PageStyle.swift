@@ -11,7 +11,7 @@ extension Report {
     \#(Palette.rules)
     .neutral{--color:var(--muted)}
     *{box-sizing:border-box}
-    html{scroll-padding-top:8px}
+    html{scroll-padding-top:56px}
     body{margin:0;background:var(--page);color:var(--text);
     font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}
     header,main{max-width:1280px;margin:0 auto;padding:0 20px}
@@ -30,6 +30,8 @@ extension Report {
     button[aria-pressed=false][data-run]{opacity:.55;text-decoration:line-through}
     :focus-visible{outline:2px solid var(--link);outline-offset:2px}
     .runs,.legend{list-style:none;margin:12px 0 0;padding:0;display:flex;flex-wrap:wrap;gap:6px 14px}
+    .runs{position:sticky;top:0;z-index:2;background:var(--page);max-width:1280px;margin:8px auto 0;
+    padding:8px 20px;max-height:40vh;overflow-y:auto}
     .runs button{display:inline-flex;gap:8px;align-items:center;overflow-wrap:anywhere;text-align:left}
     .legend{margin:0;font-size:13px;color:var(--muted)}
     .legend li{display:flex;gap:6px;align-items:center}
@@ -98,7 +100,11 @@ extension Report {
     .measure .bar{flex:1 1 40px;min-width:30px}
     .wide{display:block;min-width:140px}
     .line{display:block;white-space:nowrap}
-    #labels tbody th{max-width:240px;overflow-wrap:anywhere}
+    #labels tbody th span{display:inline-block;max-width:min(220px,30vw);overflow-wrap:break-word}
+    #evaluations tbody th{white-space:nowrap}
+    #speed tbody th{min-width:96px}
+    .plots>#plot-loss{grid-column:1/-1}
+    .plots+.panel{margin-top:16px}
     #configuration td,#hashes td,#configuration thead th,#hashes thead th,#events td:nth-child(-n+3),
     #events thead th:nth-child(-n+3){text-align:left}
     #configuration table,#hashes table{width:auto}
@@ -108,9 +114,9 @@ extension Report {
     summary{color:var(--muted);cursor:pointer;width:max-content}
     .hidden,.skip:not(:focus){position:absolute;width:1px;height:1px;overflow:hidden;
     clip-path:inset(50%);white-space:nowrap}
-    @media (max-width:600px){header,main{padding-left:12px;padding-right:12px}
+    @media (max-width:600px){header,main,.runs{padding-left:12px;padding-right:12px}
     .card,.panel,.plot{padding:10px}.measure{flex-direction:column;align-items:stretch;gap:0;
-    min-width:60px}.measure .bar{flex:none}th,td{padding-right:10px}}
+    min-width:60px;margin-bottom:4px}.measure .bar{flex:none}th,td{padding-right:10px}}
     @media print{:root:root:root{--page:#fff;--panel:#fff;--line:#bbb;--text:#000;--muted:#333;
     --mark:#eee;\#(Palette.variables(Palette.light))}button#theme,nav,details,.skip{display:none}
     .plot,.card,tr{break-inside:avoid}body{font-size:12px}.scroll{overflow:visible}

@@ -6,7 +6,7 @@ extension Report {
     guard runs.contains(where: { !$0.evaluations.isEmpty }) else { return nil }
     return Section(
       id: "evaluations", title: "Evaluations",
-      lead: "★ marks the best one, which `RUN/best` has the weights of."
+      lead: "★ marks the best one, whose weights are in RUN/best."
     ) { section in
       for run in runs.indices where !runs[run].evaluations.isEmpty {
         evaluationTable(run).write(to: &section)
@@ -26,7 +26,9 @@ extension Report {
     return Table(
       caption: caption, isCaptionShown: hasSeveral || shown.count < history.evaluations.count,
       columns: ["step", "epoch", "training loss"]
-        + scores.map { $0 == "loss" ? "validation loss" : $0 } + ["tokens/s", "seconds", "memory"],
+        + scores.map { $0 == "loss" ? "validation loss" : $0.replacing("_", with: " ") } + [
+          "tokens/s", "seconds", "memory",
+        ],
       rows: shown.map { index in
         let evaluation = history.evaluations[index]
         return [
@@ -82,7 +84,7 @@ extension Report {
     return Section(
       id: "hashes", title: "Hashes",
       lead: "SHA-256 of the data's manifests and the vocabulary, from run.json; of the best "
-        + "checkpoint, as its manifest lists them. `lockstep verify` recomputes them."
+        + "checkpoint, as its manifest lists them; lockstep verify recomputes those."
     ) { section in
       runTable(
         "Hashes", keys: names.indices.map { (different.contains($0) ? "≠ " : "") + names[$0] },
@@ -110,8 +112,9 @@ extension Report {
     guard runs.contains(where: { !$0.events.isEmpty }) else { return nil }
     return Section(
       id: "events", title: "Saves and resumes",
-      lead: "A save is written beside the training: `stood still` is how long that waited for it, "
-        + "`added` by how much it made training longer."
+      lead:
+        "A save is written beside the training: \u{201c}stood still\u{201d} is how long that waited for "
+        + "it, \u{201c}added\u{201d} by how much it made training longer."
     ) { section in
       for run in runs.indices where !runs[run].events.isEmpty {
         eventTable(run).write(to: &section)

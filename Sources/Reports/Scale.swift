@@ -21,16 +21,23 @@ struct Scale: Equatable {
     ticks = Self.ticks(in: range, count: tickCount, isWhole: isWhole)
   }
 
-  /// Multiples of 1, 2 or 5 times a power of ten.
+  /// Multiples of 1, 2 or 5 times a power of ten: about `count`, at most one more.
   private static func ticks(in range: ClosedRange<Double>, count: Int, isWhole: Bool) -> [Double] {
-    let rough = (range.upperBound - range.lowerBound) / Double(max(1, count))
-    guard rough > 0, rough.isFinite else { return [] }
-    let power = pow(10, floor(log10(rough)))
-    var step = ([1, 2, 5, 10].map { $0 * power }.first { $0 >= rough * 0.999 }) ?? rough
-    if isWhole { step = max(1, step.rounded()) }
+    let span = range.upperBound - range.lowerBound
+    guard span > 0, span.isFinite else { return [] }
+    // The smallest step that gives no more than one tick too many.
+    let power = pow(10, floor(log10(span / Double(count + 1))))
+    let steps = [1, 2, 5, 10].map { isWhole ? max(1, ($0 * power).rounded()) : $0 * power }
+    let fitting = steps.first { step in
+      let (first, last) = (
+        (range.lowerBound / step).rounded(.up), (range.upperBound / step).rounded(.down)
+      )
+      return last - first <= Double(count)
+    }
+    guard let step = fitting else { return [] }
     let first = Int((range.lowerBound / step - 1e-9).rounded(.up))
     let last = Int((range.upperBound / step + 1e-9).rounded(.down))
-    guard first <= last, last - first <= 100 else { return [] }
+    guard first <= last else { return [] }
     return (first...last).map { Double($0) * step }
   }
 

@@ -13,12 +13,12 @@ extension Report {
     return Section(id: "speed", title: "Speed", lead: lead) { section in
       section.element("div", ["class": "plots"]) { grid in
         for plot in plots { plot.write(to: &grid) }
-        guard !timed.isEmpty else { return }
-        grid.element("div", ["class": "panel"]) { panel in
-          panel.element("h3", text: "Phases of a step, mean of the ranks")
-          writePhaseLegend(to: &panel)
-          phaseTable(timed).write(to: &panel)
-        }
+      }
+      guard !timed.isEmpty else { return }
+      section.element("div", ["class": "panel"]) { panel in
+        panel.element("h3", text: "Phases of a step, mean of the ranks")
+        writePhaseLegend(to: &panel)
+        phaseTable(timed).write(to: &panel)
       }
     }
   }

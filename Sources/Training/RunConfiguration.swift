@@ -56,7 +56,7 @@ struct RunConfiguration: Encodable {
 
   init(
     _ options: TrainingOptions, _ trajectory: Trajectory, _ state: TrainerState,
-    validation: ShardFolder, _ communicator: Communicator, threads: Int
+    validation data: ShardFolder, _ communicator: Communicator, threads: Int
   ) {
     model = options.model
     size = options.size
@@ -83,9 +83,9 @@ struct RunConfiguration: Encodable {
     overlap = options.overlap
     watchdog = options.watchdog.seconds
     checkReplicasEvery = options.checkReplicasEvery
-    task = validation.task.rawValue
-    labelNames = validation.labelNames
-    validationSHA256 = validation.manifestSHA256
+    task = data.task.rawValue
+    labelNames = data.labelNames
+    validationSHA256 = data.manifestSHA256
     self.trajectory = trajectory
   }
 

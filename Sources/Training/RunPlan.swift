@@ -123,7 +123,8 @@ package struct RunPlan: Encodable {
     memory = Self.memory(
       model, parts: shares.map(\.microBatches).max() ?? 1, trajectory,
       longest: setup.train.maxLength, threads: threads)
-    resolved = RunConfiguration(options, trajectory, state, communicator, threads: threads)
+    resolved = RunConfiguration(
+      options, trajectory, state, validation: setup.validation, communicator, threads: threads)
     dropout = setup.configuration.hiddenDropout
     pooling = setup.configuration.pooling
     asksForPooling = trajectory.pooling != nil

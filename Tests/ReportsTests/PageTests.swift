@@ -1,0 +1,99 @@
+import Foundation
+import Manifests
+import Testing
+
+@testable import Reports
+
+@Suite struct PageTests {
+  @Test("markup in names and paths stays text, in the page and in its data")
+  func escapes() throws {
+    let hostile = "</script><script>alert(1)</script>"
+    let folder = try TemporaryRun(
+      configuration:
+        #"{"model":"<img src=x>","label_names":["</script><script>alert(1)</script>","\"&'"]}"#,
+      metrics: Lines.evaluation(1, f1: "0.5"))
+    let run = try RunHistory(folder: folder.path)
+    let page = Report(runs: [run, run]).page()
+    #expect(run.labelNames[0] == hostile)
+    #expect(!page.contains(hostile))
+    #expect(!page.contains("<img"))
+    #expect(page.contains("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;"))
+    #expect(page.contains("&quot;&amp;&#39;"))
+    #expect(page.components(separatedBy: "<script").count == 3)
+    #expect(Report.inlined(#"{"a":"</script>"}"#) == #"{"a":"\u003c/script>"}"#)
+    #expect(escaped("a\u{202e}b\u{7}\u{e4}") == "a\\u{202e}b\\u{7}\u{e4}")
+  }
+
+  @Test("the page names no other file and allows no other script")
+  func standsAlone() throws {
+    let folder = try TemporaryRun(metrics: Lines.step(1) + Lines.evaluation(1, f1: "0.5"))
+    let page = Report(runs: [try RunHistory(folder: folder.path)]).page()
+    for reference in ["src=", "url(", "@import", "href=\"http", " style=\"", " onclick="] {
+      #expect(!page.contains(reference), "\(reference)")
+    }
+    #expect(page.contains("default-src &#39;none&#39;"))
+    #expect(page.contains("script-src &#39;sha256-"))
+  }
+
+  @Test("runs are called by as much of their paths as tells them apart")
+  func namesRuns() {
+    #expect(Report.names(of: ["runs/a", "runs/b"]) == ["a", "b"])
+    #expect(Report.names(of: ["/x/a/run", "/x/b/run"]) == ["a/run", "b/run"])
+    #expect(Report.names(of: ["run"]) == ["run"])
+    #expect(Report.names(of: ["run", "run"]) == ["run (1)", "run (2)"])
+    #expect(Report.names(of: ["."]) == [". (1)"])
+  }
+
+  @Test("an axis has a few round ticks within its range, whole ones for steps")
+  func ticks() {
+    let spans: [(Double, Double)] = [
+      (0, 1), (0.1, 0.35), (1, 416), (1, 1_000_000), (-3e-5, 2e-4), (5, 5), (0, 0), (1e9, 1e9 + 3),
+    ]
+    for (low, high) in spans {
+      for count in 3...5 {
+        let scale = Scale([low, high], tickCount: count)
+        #expect((2...count + 1).contains(scale.ticks.count), "\(low)...\(high): \(scale.ticks)")
+        #expect(scale.ticks.allSatisfy { scale.place($0) >= 0 && scale.place($0) <= 1 })
+        let whole = Scale([low, high], tickCount: count, isWhole: true).ticks
+        #expect(whole.allSatisfy { $0 == $0.rounded() })
+      }
+    }
+    #expect(Scale([1, 416], tickCount: 5, isWhole: true).ticks == [100, 200, 300, 400])
+  }
+
+  @Test("a spike does not flatten a curve; a curve without one is shown whole")
+  func robustScale() {
+    let calm = (0..<100).map { Double($0) / 100 }
+    #expect(Scale.robust(calm + [1000]).last.map { $0 < 2 } == true)
+    #expect(Scale.robust(calm).last == 0.99)
+    #expect(Scale.robust([1, 50]) == [1, 50])
+  }
+
+  @Test("numbers are short and keep their size")
+  func numbers() {
+    #expect(significant(0.349912, 4) == "0.3499")
+    #expect(significant(5e-5) == "5e-5")
+    #expect(significant(12_345) == "12345")
+    #expect(short(250_000) == "250k")
+    #expect(short(1_500_000) == "1.5M")
+    #expect(grouped(1_234_567) == "1,234,567")
+    #expect(grouped(-999) == "-999")
+    #expect(durationText(245) == "4 min 05 s")
+    #expect(durationText(nil) == "–")
+    #expect(bytesText(272_700_000) == "273 MB")
+    #expect(coordinate(99.96) == "100")
+  }
+
+  @Test("an output that cannot be written is an error with its path")
+  func unwritable() throws {
+    let folder = try TemporaryRun(metrics: Lines.step(1))
+    let report = try Report(folders: [folder.path])
+    let error = #expect(throws: ManifestError.self) {
+      try report.writePage(to: folder.path + "/none/page.html")
+    }
+    #expect(error?.description.contains("No such file or directory") == true)
+    try report.writePage(to: folder.path + "/page.html")
+    #expect(
+      try String(contentsOfFile: folder.path + "/page.html", encoding: .utf8) == report.page())
+  }
+}
