@@ -1,3 +1,4 @@
+import Glibc
 import Manifests
 
 /// Reads metrics.jsonl, a line at a time, into what a ``RunHistory`` keeps of it.
@@ -30,7 +31,9 @@ struct MetricsReader {
   }
 
   private func record(_ bytes: [UInt8], into run: inout RunHistory) throws {
-    // Every writer puts `event` somewhere else: a first pass finds it.
+    // Nearly all lines are steps: those as lockstep writes them are read in one pass.
+    if Self.mentionsStep(bytes), try step(bytes, into: &run) { return }
+    // `event` may stand anywhere: a first pass finds it.
     var event = ""
     var json = JSONReader(bytes)
     try json.readObject { key, json in
@@ -39,7 +42,7 @@ struct MetricsReader {
     try json.readEnd()
     json = JSONReader(bytes)
     switch event {
-    case "step": try step(&json, into: &run)
+    case "step": _ = try step(bytes, into: &run)
     case "evaluation": try evaluation(&json, into: &run)
     case "checkpoint", "resume": run.events.append(try saved(&json, kind: event))
     case "timing": try timing(&json, into: &run)
@@ -47,28 +50,44 @@ struct MetricsReader {
     }
   }
 
-  private func step(_ json: inout JSONReader, into run: inout RunHistory) throws {
+  private static let stepMark = Array(#""event":"step""#.utf8)
+
+  private static func mentionsStep(_ bytes: [UInt8]) -> Bool {
+    memmem(bytes, bytes.count, stepMark, stepMark.count) != nil
+  }
+
+  /// - Returns: Whether it is the record of a step; if not, nothing of it was kept.
+  private func step(_ bytes: [UInt8], into run: inout RunHistory) throws -> Bool {
+    var isStep = false
     var (step, epoch) = (nil as Int?, nil as Double?)
     var (loss, learningRate, gradientNorm) = (nil as Double?, nil as Double?, nil as Double?)
+    var (rows, tokens) = ([] as [Int], [] as [Int])
+    var json = JSONReader(bytes)
     try json.readObject { key, json in
       switch key {
+      case "event": isStep = try json.readName() == "step"
       case "step": step = try json.readInteger()
       case "epoch": epoch = try json.readNumber()
       case "loss": loss = try json.readOptionalNumber()
       case "learning_rate": learningRate = try json.readOptionalNumber()
       case "grad_norm": gradientNorm = try json.readOptionalNumber()
-      case "rows_by_rank": add(try json.readIntegers(), to: &run.rowsByRank)
-      case "tokens_by_rank": add(try json.readIntegers(), to: &run.tokensByRank)
+      case "rows_by_rank": rows = try json.readIntegers()
+      case "tokens_by_rank": tokens = try json.readIntegers()
       default: try json.skipValue()
       }
     }
+    try json.readEnd()
+    guard isStep else { return false }
     guard let step else { throw Defect(offset: 0, expected: "a `step`", found: "none") }
     let x = Double(step)
     if let loss { run.loss.append(x: x, y: loss) }
     if let learningRate { run.learningRate.append(x: x, y: learningRate) }
     if let gradientNorm { run.gradientNorm.append(x: x, y: gradientNorm) }
+    add(rows, to: &run.rowsByRank)
+    add(tokens, to: &run.tokensByRank)
     run.lastStep = max(run.lastStep, step)
     run.lastEpoch = max(run.lastEpoch, epoch ?? 0)
+    return true
   }
 
   private func evaluation(_ json: inout JSONReader, into run: inout RunHistory) throws {

@@ -28,16 +28,16 @@ struct Scale: Equatable {
     // The smallest step that gives no more than one tick too many.
     let power = pow(10, floor(log10(span / Double(count + 1))))
     let steps = [1, 2, 5, 10].map { isWhole ? max(1, ($0 * power).rounded()) : $0 * power }
-    let fitting = steps.first { step in
-      let (first, last) = (
-        (range.lowerBound / step).rounded(.up), (range.upperBound / step).rounded(.down)
+    // An end that is a tick but for rounding has it.
+    func multiples(_ step: Double) -> (first: Double, last: Double) {
+      (
+        (range.lowerBound / step - 1e-9).rounded(.up),
+        (range.upperBound / step + 1e-9).rounded(.down)
       )
-      return last - first <= Double(count)
     }
-    guard let step = fitting else { return [] }
-    let first = Int((range.lowerBound / step - 1e-9).rounded(.up))
-    let last = Int((range.upperBound / step + 1e-9).rounded(.down))
-    guard first <= last else { return [] }
+    let fitting = steps.first { multiples($0).last - multiples($0).first <= Double(count) }
+    guard let step = fitting, multiples(step).first <= multiples(step).last else { return [] }
+    let (first, last) = (Int(multiples(step).first), Int(multiples(step).last))
     return (first...last).map { Double($0) * step }
   }
 

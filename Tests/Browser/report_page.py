@@ -36,8 +36,8 @@ STRAYS = """[...document.querySelectorAll('.curves')].flatMap((svg) => {
   const [, , width, height] = svg.getAttribute('viewBox').split(' ').map(Number);
   const paths = [...svg.querySelectorAll('path')];
   const bad = paths.filter((path) => {
-    const numbers = path.getAttribute('d').match(/[-0-9.e]+/g).map(Number);
-    return numbers.some((n, i) => !(n >= 0 && n <= (i % 2 ? height : width)));
+    const numbers = path.getAttribute('d').match(/[-0-9.]+/g).map(Number);
+    return /[^-MLZ0-9.,]/.test(path.getAttribute('d')) || numbers.some((n, i) => !(n >= 0 && n <= (i % 2 ? height : width)));
   });
   return paths.length === 0 ? ['a plot without a path'] : bad.map((path) => path.getAttribute('d'));
 })"""
@@ -114,6 +114,23 @@ def check_layout(browser, page, failures):
                 failures.expect(not found, f"{place}: {what}: {found[:5]}")
         found = browser.evaluate(PALE)
         failures.expect(not found, f"{page.name}, {scheme}: too little contrast: {found[:5]}")
+
+
+def check_checks(browser, page, failures):
+    """What the other checks look for is seen when it is there."""
+    labels = "document.querySelectorAll('.axis .x').forEach((e) => e.setAttribute('x', '%s'))"
+    browser.prefer("light")
+    for fault, script in (
+            (labels % "50%", OVERLAPS), (labels % "200%", OUTSIDE),
+            ("document.querySelector('path.curve').setAttribute('d', 'M0,0L1000,999')", STRAYS),
+            ("document.querySelector('path.curve').setAttribute('d', 'M0,nanL1000,9')", STRAYS),
+            ("document.documentElement.style.setProperty('--muted', '#999')", PALE),
+            ("document.documentElement.style.setProperty('--color-0', '#9cf')", PALE),
+            ("document.querySelector('main').style.minWidth = '3000px'",
+             "document.documentElement.scrollWidth > innerWidth")):
+        browser.open(page)
+        browser.evaluate(fault)
+        failures.expect(browser.evaluate(script), f"{page.name}: not seen: {fault}")
 
 
 def check_theme(browser, page, failures):
@@ -263,6 +280,7 @@ def main():
             check_layout(browser, page, failures)
             check_roles(browser, page, failures)
         check_theme(browser, pages["three"], failures)
+        check_checks(browser, pages["three"], failures)
         if options.screenshots:
             take_screenshots(browser, options.screenshots,
                              pages["real"] if options.run else pages["three"])
