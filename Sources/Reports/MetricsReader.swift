@@ -1,4 +1,3 @@
-import Glibc
 import Manifests
 
 /// Reads metrics.jsonl, a line at a time, into what a ``RunHistory`` keeps of it.
@@ -53,7 +52,12 @@ struct MetricsReader {
   private static let stepMark = Array(#""event":"step""#.utf8)
 
   private static func mentionsStep(_ bytes: [UInt8]) -> Bool {
-    memmem(bytes, bytes.count, stepMark, stepMark.count) != nil
+    let last = bytes.count - stepMark.count
+    return last >= 0
+      && (0...last).contains { start in
+        bytes[start] == stepMark[0] && bytes[start + 1] == stepMark[1]
+          && bytes[start..<start + stepMark.count].elementsEqual(stepMark)
+      }
   }
 
   /// - Returns: Whether it is the record of a step; if not, nothing of it was kept.

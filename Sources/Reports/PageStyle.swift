@@ -88,6 +88,8 @@ extension Report {
     .tables{display:grid;gap:8px 24px;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr))}
     table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
     caption{text-align:left;font-weight:600;padding:8px 0 4px}
+    caption span{display:block;position:sticky;left:0;width:max-content;max-width:min(calc(100vw - 48px),120ch)}
+    #events td,#events tbody th{white-space:nowrap}
     th,td{padding:4px 14px 4px 0;text-align:right;vertical-align:middle;
     border-bottom:1px solid var(--line)}
     thead th{color:var(--muted);font-weight:600;vertical-align:bottom}

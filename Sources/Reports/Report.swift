@@ -47,8 +47,15 @@ package struct Report: Sendable {
 
   /// Replaces the file at `path`, or creates it.
   ///
-  /// - Throws: `ManifestError` where it cannot be written.
+  /// - Throws: ``ReportError`` for a folder that is not there, `ManifestError` for what cannot be
+  ///   written.
   package func writePage(to path: String) throws {
+    let (folder, _) = splitPath(path)
+    guard isFolder(folder) else {
+      throw ReportError(
+        place: path, expected: "a page in a folder that is there", found: "no folder \(folder)",
+        remedy: "create the folder, or name another --output")
+    }
     try replaceFile(path, with: Array(page().utf8))
   }
 }

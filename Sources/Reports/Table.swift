@@ -17,7 +17,10 @@ struct Table {
       "div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption]
     ) { box in
       box.element("table") { table in
-        table.element("caption", ["class": isCaptionShown ? "" : "hidden"], text: caption)
+        table.element("caption", ["class": isCaptionShown ? "" : "hidden"]) {
+          // Stays in sight while the table below it scrolls.
+          $0.element("span", text: caption)
+        }
         table.element("thead") { head in
           head.element("tr") { row in
             for column in columns { row.element("th", ["scope": "col"], text: column) }

@@ -88,10 +88,18 @@ import Testing
   func unwritable() throws {
     let folder = try TemporaryRun(metrics: Lines.step(1))
     let report = try Report(folders: [folder.path])
-    let error = #expect(throws: ManifestError.self) {
+    let missing = #expect(throws: ReportError.self) {
       try report.writePage(to: folder.path + "/none/page.html")
     }
-    #expect(error?.description.contains("No such file or directory") == true)
+    #expect(missing?.place == folder.path + "/none/page.html")
+    #expect(missing?.found == "no folder \(folder.path)/none")
+    // A folder cannot be replaced by a page.
+    try FileManager.default.createDirectory(
+      atPath: folder.path + "/taken/inner", withIntermediateDirectories: true)
+    let taken = #expect(throws: ManifestError.self) {
+      try report.writePage(to: folder.path + "/taken")
+    }
+    #expect(taken?.place == folder.path + "/taken")
     try report.writePage(to: folder.path + "/page.html")
     #expect(
       try String(contentsOfFile: folder.path + "/page.html", encoding: .utf8) == report.page())
