@@ -12,9 +12,11 @@ struct Report: ParsableCommand {
       --output says so.
       """)
 
-  @Argument(help: "Run folders: what --output of lockstep train named.")
+  @Argument(help: "Run folders: what --output of lockstep train named.", completion: .directory)
   var runs: [String]
-  @Option(help: "The page. (default: RUN/report.html; to be given for several runs)")
+  @Option(
+    help: "The page. (default: RUN/report.html; to be given for several runs)",
+    completion: .file(extensions: ["html"]))
   var output: String?
   @Option(help: "Form of the result on standard output.")
   var format = OutputFormat.text
