@@ -28,6 +28,11 @@ package_probes=(
   'python3-venv python:ensurepip'
   'chromium command:chromium'
   'fonts-dejavu-core file:/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'
+  'slurm-wlm command:slurmctld'
+  'munge command:munged'
+  'openssh-server command:sshd'
+  'openssh-client command:ssh'
+  'iproute2 command:ip'
 )
 
 say() { printf '%s\n' "$*" >&2; }
@@ -77,7 +82,7 @@ step() {
 
 is_there() {
   case $1 in
-    command:*) command -v "${1#*:}" >/dev/null ;;
+    command:*) PATH=$PATH:/usr/sbin:/sbin command -v "${1#*:}" >/dev/null ;;
     module:*) command -v pkg-config >/dev/null && pkg-config --exists "${1#*:}" ;;
     file:*) [[ -f ${1#*:} ]] ;;
     python:*) command -v python3 >/dev/null && python3 -c "import ${1#*:}" 2>/dev/null ;;
@@ -119,6 +124,18 @@ install_packages() {
   local apt=("$runner" DEBIAN_FRONTEND=noninteractive apt-get -qq)
   "${apt[@]}" update >&2
   "${apt[@]}" install -y --no-install-recommends "$@" >&2
+}
+
+# Sets lockstep to an absolute path: builds this repository's release product unless it names one.
+prepare_lockstep() {
+  if [[ -z $lockstep ]]; then
+    step "Libraries" require_packages git pkg-config libopenmpi-dev libopenblas-dev libhdf5-dev
+    step "Swift" require_swift
+    step "Release build (a few minutes the first time)" \
+      swift build --package-path "$repository" -c release --product lockstep
+    lockstep=$(swift build --package-path "$repository" -c release --show-bin-path)/lockstep
+  fi
+  [[ -x $lockstep ]] || fail "$lockstep: expected a program" 64
 }
 
 # Puts a Swift of at least 6.2 on PATH, looking where the installers put it.

@@ -1,76 +1,182 @@
 #!/usr/bin/env bash
-# The batch scripts, with Slurm and lockstep played by scripts.
+# The batch scripts and the ssh launcher, with Slurm, mpirun, ssh and lockstep played by scripts: what
+# cluster/slurm/test and cluster/ssh/test do not get to see, and a quick look at the rest.
 source "$(dirname -- "${BASH_SOURCE[0]}")/checks.bash"
 
-mkdir -p -- "$scratch/bin" "$scratch/mpirun" "$scratch/site/.build/release"
+mkdir -p -- "$scratch/bin" "$scratch/site/.build/release"
 ln -s "$repository/cluster" "$repository/launch" "$scratch/site/"
 
-# stub FILE LINE: a script of one line.
+# stub FILE LINE...: a script of these lines.
 stub() {
-  printf '#!/usr/bin/env bash\n%s\n' "$2" >"$1"
-  chmod +x "$1"
+  local file=$1
+  shift
+  printf '%s\n' '#!/usr/bin/env bash' "$@" >"$file"
+  chmod +x "$file"
 }
 wait_for_usr1='trap "exit 75" USR1; echo "rank: $* end: ${LOCKSTEP_END_TIME-none}"; for i in {1..200}; do sleep 0.1; done'
-stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$REQUEUED"'
-stub "$scratch/mpirun/mpirun" "$wait_for_usr1"
+stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"'
 stub "$scratch/site/.build/release/lockstep" "$wait_for_usr1"
 export SLURM_SUBMIT_DIR=$scratch/site SLURM_JOB_ID=17 SLURM_NTASKS=2 SLURM_CPUS_PER_TASK=1 \
-  MODEL='a model' REQUEUED=$scratch/requeued PATH=$scratch/bin:$PATH
+  SLURM_JOB_NUM_NODES=2 SLURM_JOB_NODELIST=node1 SLURM_ARRAY_TASK_ID=7 \
+  MODEL='a model' SLURM_CALLS=$scratch/calls PATH=$scratch/bin:$PATH
 
-# submit SCRIPT: runs it until its command says a line with `rank`, then sends it USR1.
+# play_squeue STATE [END]: what Slurm says of the job.
+play_squeue() {
+  stub "$scratch/bin/squeue" "case \"\$*\" in *'--jobs 17'*%T*) echo $1 ;; *'--jobs 17'*%e*) echo ${2-N/A} ;; esac"
+}
+
+# submit SCRIPT [SIGNAL]: runs it until its command says a line with `rank`, then sends it USR1.
 submit() {
   local attempt
   : >"$scratch/out"
-  rm -f -- "$scratch/requeued"
+  rm -f -- "$scratch/calls"
   set -m
-  bash "$repository/cluster/$1" --epochs 2 >"$scratch/out" 2>"$scratch/err" &
+  bash "$repository/cluster/slurm/$1" --epochs 2 >"$scratch/out" 2>"$scratch/err" &
   job=$!
   set +m
   for ((attempt = 0; attempt < 100; attempt++)); do
-    ! grep -q rank "$scratch/out" || break
+    if grep -q rank "$scratch/out" || ! kill -0 "$job" 2>/dev/null; then break; fi
     sleep 0.1
   done
   kill -USR1 "$job" 2>/dev/null
   status=0
   wait "$job" 2>/dev/null || status=$?
-  out=$(<"$scratch/out") err=$(<"$scratch/err")
+  out=$(<"$scratch/out") err=$(<"$scratch/err") calls=$(cat "$scratch/calls" 2>/dev/null)
 }
 
-queues_again() {
+queues_again() { # SCRIPT LAUNCHER PATTERN
+  play_squeue RUNNING
+  # shellcheck disable=SC2031
+  [[ $2 == local ]] || stub "$scratch/bin/$2" "$wait_for_usr1"
+  local -x LAUNCHER=$2
   submit "$1"
   expect_status 75
-  expect_equal 'requeued' 'scontrol requeue 17' "$(cat "$scratch/requeued" 2>&1)"
-  expect_match 'command' 'train .*--model a model .*--epochs 2' "$out"
+  expect_equal 'calls' 'scontrol requeue 17' "$calls"
+  expect_match 'command' "$3" "$out"
+  [[ $2 == local ]] || rm -- "$scratch/bin/$2"
 }
 
-one_node() { queues_again one-node.sbatch; }
+one_node() { queues_again one-node.sbatch local 'train .*--model a model .*--epochs 2'; }
+by_srun() { queues_again several-nodes.sbatch srun '--mpi=pmix --ntasks=2 --cpus-per-task=1 .*--cpu-bind=cores .*train .*--threads 1'; }
+by_mpirun() { queues_again several-nodes.sbatch mpirun '-n 2 .*--map-by slot:PE=1 --bind-to core .*train .*--threads 1'; }
+preemptible() { queues_again preemptible.sbatch srun 'train .*--save-every 200 --epochs 2'; }
+seeds() { queues_again seeds.sbatch srun 'train .*--output run/seed-7 --seed 7 --epochs 2'; }
 
-two_nodes() {
-  local -x PATH=$scratch/mpirun:$PATH # there is one node here
-  queues_again two-nodes.sbatch
+leaves_a_cancelled_job() {
+  play_squeue COMPLETING
+  submit one-node.sbatch
+  expect_status 75
+  expect_equal 'calls' '' "$calls"
+  expect_match 'standard error' 'not queued again' "$err"
 }
 
 does_not_queue_what_failed() {
-  local -x SLURM_CPUS_PER_TASK=none # launch/local refuses it
-  submit one-node.sbatch 2>/dev/null
-  expect_status 64
-  expect_equal 'requeued' no "$([[ -e $scratch/requeued ]] && echo yes || echo no)"
+  local code
+  play_squeue RUNNING
+  for code in 64 65; do
+    stub "$scratch/bin/srun" "exit $code"
+    submit several-nodes.sbatch
+    expect_status $code
+    expect_equal "calls after exit code $code" '' "$calls"
+  done
+  rm -- "$scratch/bin/srun"
+}
+
+queues_what_lost_a_node() {
+  play_squeue RUNNING
+  stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"' '[[ $2 != hostnames ]] || printf "node1\nnode2\n"'
+  stub "$scratch/bin/srun" 'case "$*" in *nodelist=node1*) exit 0 ;; *nodelist=node2*) exit 1 ;; *) exit 70 ;; esac'
+  submit several-nodes.sbatch
+  expect_status 70
+  expect_match 'calls' 'scontrol requeue 17' "$calls"
+  expect_match 'standard error' 'no answer from node2' "$err"
+  stub "$scratch/bin/srun" 'case "$*" in *nodelist=*) exit 0 ;; *) exit 70 ;; esac'
+  submit several-nodes.sbatch
+  expect_status 70
+  expect_no_match 'calls when all nodes answer' 'requeue' "$calls"
+  rm -- "$scratch/bin/srun"
+  stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"'
 }
 
 announces_the_end() {
   local end
   end=$(date --date 'now + 3 hours' +%Y-%m-%dT%H:%M:%S)
-  stub "$scratch/bin/squeue" "[[ \"\$*\" == *'--jobs 17'*%e* ]] && echo $end"
+  play_squeue RUNNING "$end"
   submit one-node.sbatch
   expect_match 'end of the job' "end: $(date --date "$end" +%s)" "$out"
-  stub "$scratch/bin/squeue" 'echo N/A'
+  play_squeue RUNNING
   submit one-node.sbatch
   expect_match 'end of a job without a limit' 'end: none' "$out"
-  rm -- "$scratch/bin/squeue"
+}
+
+starts_again_what_crashed() {
+  stub "$scratch/bin/srun" 'echo "start" >>"$SLURM_CALLS"' '(($(wc -l <"$SLURM_CALLS") > 2)) || kill -SEGV $$'
+  rm -f -- "$scratch/calls"
+  run "$repository/cluster/slurm/run" -- true
+  expect_status 0
+  expect_match 'standard error' 'signal SEGV in its first minute; starting it again \(2 of 2\)' "$err"
+  stub "$scratch/bin/srun" 'echo "start" >>"$SLURM_CALLS"' 'kill -SEGV $$'
+  rm -f -- "$scratch/calls"
+  run "$repository/cluster/slurm/run" -- true
+  expect_status 139
+  expect_equal 'starts' 3 "$(wc -l <"$scratch/calls")"
+  stub "$scratch/bin/srun" 'echo "start" >>"$SLURM_CALLS"' 'exit 70'
+  rm -f -- "$scratch/calls"
+  run "$repository/cluster/slurm/run" -- true
+  expect_status 70
+  expect_equal 'starts of what failed by itself' 1 "$(wc -l <"$scratch/calls")"
+  rm -- "$scratch/bin/srun"
+}
+
+refuses_bad_usage() {
+  run env -u SLURM_JOB_ID "$repository/cluster/slurm/run" -- true
+  expect_status 64
+  expect_match 'standard error' 'not in an allocation' "$err"
+  run "$repository/cluster/slurm/run" --launcher slurmrun -- true
+  expect_status 64
+  run env LOCKSTEP=/nowhere "$repository/cluster/slurm/run"
+  expect_status 64
+  expect_match 'standard error' "LOCKSTEP is '/nowhere'" "$err"
+  run "$repository/cluster/ssh/run" --hostfile "$scratch/nowhere" -- true
+  expect_status 64
+  printf '%s\n' '# two' 'node1 slots=2' 'node2 slots' >"$scratch/hosts"
+  run "$repository/cluster/ssh/run" --hostfile "$scratch/hosts" -- true
+  expect_status 64
+  expect_match 'standard error' "hosts:3: expected 'NAME slots=RANKS', found 'node2 slots'" "$err"
+}
+
+# play_ssh: a machine that answers as its name says.
+play_ssh() {
+  stub "$scratch/bin/ssh" 'host=' 'for word; do case $word in node*) host=$word ;; esac; done' 'case $host in
+    node1) mpirun --version | head -n 1 ;;
+    node2) echo "Host key verification failed." >&2; exit 255 ;;
+    node3) echo absent; mpirun --version | head -n 1 ;;
+    node4) echo "mpirun (Open MPI) 3.1.0" ;;
+  esac'
+}
+
+names_machines_that_cannot_be_used() {
+  play_ssh
+  printf '%s\n' node1 'node2 slots=2' node3 node4 >"$scratch/hosts"
+  run "$repository/cluster/ssh/run" --hostfile "$scratch/hosts" -- true
+  expect_status 64
+  expect_match 'standard error' 'node2: ssh: Host key verification failed' "$err"
+  expect_match 'standard error' 'node3: there is no true' "$err"
+  expect_match 'standard error' 'node4: expected mpirun \(Open MPI\) 4.* found mpirun \(Open MPI\) 3.1.0' "$err"
+  expect_match 'standard error' '3 of 4 machines cannot be used' "$err"
+  rm -- "$scratch/bin/ssh"
 }
 
 test_that 'a job on one node checkpoints on USR1 and is queued again' one_node
-test_that 'a job on two nodes checkpoints on USR1 and is queued again' two_nodes
-test_that 'lockstep learns from Slurm when the job ends' announces_the_end
+test_that 'a job of srun checkpoints on USR1 and is queued again' by_srun
+test_that 'a job of mpirun checkpoints on USR1 and is queued again' by_mpirun
+test_that 'a preemptible job likewise' preemptible
+test_that 'a seed of an array likewise, in a folder of its own' seeds
+test_that 'a cancelled job is not queued again' leaves_a_cancelled_job
 test_that 'a job that fails is not queued again' does_not_queue_what_failed
+test_that 'a job that lost a node is' queues_what_lost_a_node
+test_that 'lockstep learns from Slurm when the job ends' announces_the_end
+test_that 'a step that crashes at its start is started again, at most twice' starts_again_what_crashed
+test_that 'launchers refuse what makes no sense' refuses_bad_usage
+test_that 'machines that cannot be used are named before a start' names_machines_that_cannot_be_used
 finish

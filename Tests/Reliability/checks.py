@@ -20,6 +20,24 @@ def parser(description):
     return made
 
 
+def choose(parser, tests):
+    """The arguments, with `only`: names out of `tests`, all of them by default."""
+    parser.add_argument("--only", help=f"some of {', '.join(tests)}, with commas between")
+    options = parser.parse_args()
+    options.only = options.only.split(",") if options.only else list(tests)
+    if unknown := [name for name in options.only if name not in tests]:
+        parser.error(f"--only: no test {', '.join(unknown)}; there are {', '.join(tests)}")
+    return options
+
+
+def run(checks, options, tests, subject):
+    """Calls the tests that were chosen, and says how long each took."""
+    for name in options.only:
+        start = time.monotonic()
+        tests[name](subject)
+        checks.say(f"{name}: {time.monotonic() - start:.0f} s")
+
+
 class Checks:
     """Use as a context; the folder is removed when all went well."""
 

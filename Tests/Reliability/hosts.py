@@ -1,8 +1,10 @@
-"""Hosts made of network namespaces: each with a network device and a host name of its own, cables to one
-switch, and cores and files shared with the machine. Needs root.
+"""Hosts made of network namespaces: each with a network device, a host name and a /dev/shm of its own,
+cables to one switch, and cores and files shared with the machine. Needs root.
 """
 
+import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -36,15 +38,28 @@ class Hosts:
         self.names = [f"{prefix}-{letter}" for letter in letters]
         self.devices = [f"ls{os.getpid()}{letter}" for letter in letters]
         self.addresses = [f"{NETWORK}.{number + 1}" for number in range(count)]
+        self.host_names = [f"node-{letter}" for letter in letters]
+        lines = [f"{address} {host}\n" for address, host in zip(self.addresses, self.host_names)]
+        self.names_file = folder / "etc-hosts"
+        self.names_file.write_text("".join(["127.0.0.1 localhost\n", *lines]))
+        # enter HOST COMMAND...: what is mounted here is seen by the command alone.
+        self.enter = folder / "enter"
+        self.enter.write_text(
+            "#!/usr/bin/env bash\nset -e\n"
+            'if [[ $1 == --inside ]]; then\n  hostname "$2"\n'
+            f"  mount --bind {shlex.quote(str(self.names_file))} /etc/hosts\n"
+            "  mount -t tmpfs lockstep-shm /dev/shm\n"
+            '  exec "${@:3}"\nfi\n'
+            f'exec ip netns exec "{prefix}-${{1#node-}}" unshare --uts --mount "$0" --inside "$@"\n')
+        self.enter.chmod(0o755)
         # What mpirun starts its daemons on the other hosts with, in place of ssh.
         self.agent = folder / "agent"
         cases = "".join(
-            f"{address}) name={name} host=node-{letter} ;;\n"
-            for address, name, letter in zip(self.addresses, self.names, letters))
+            f"{address}) host={host} ;;\n" for address, host in zip(self.addresses, self.host_names))
         self.agent.write_text(
             "#!/usr/bin/env bash\nwhile [[ $1 == -* ]]; do shift; done\n"
             f"case $1 in\n{cases}*) exit 1 ;;\nesac\nshift\n"
-            'exec ip netns exec "$name" unshare --uts bash -c "hostname $host; $*"\n')
+            f'exec {shlex.quote(str(self.enter))} "$host" bash -c "$*"\n')
         self.agent.chmod(0o755)
         self.list = folder / "hosts"
         self.list.write_text("".join(f"{address} slots={slots}\n" for address in self.addresses))
@@ -72,9 +87,9 @@ class Hosts:
     def close(self):
         while self.counters:
             self.counters.pop().close()
+        for index in range(len(self.names)):
+            self.kill(index)
         for name in [*self.names, self.switch]:
-            for pid in self.processes(name):
-                os.kill(pid, signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 
     def launcher(self):
@@ -90,13 +105,21 @@ class Hosts:
 
     def on(self, index):
         """The start of a command line that runs on one host."""
-        return (
-            "ip", "netns", "exec", self.names[index], "unshare", "--uts", "bash", "-c",
-            f'hostname node-{"abcdefgh"[index]}; exec "$@"', "bash")
+        return (str(self.enter), self.host_names[index])
 
     def cut(self, index):
         """Pulls a host's cable."""
         _ip("-n", self.names[index], "link", "set", self.devices[index], "down")
+
+    def mend(self, index):
+        """Puts a host's cable back."""
+        _ip("-n", self.names[index], "link", "set", self.devices[index], "up")
+
+    def kill(self, index):
+        """Ends every process of a host at once."""
+        for pid in self.processes(self.names[index]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def shape(self, rate=None, delay=None):
         """Bounds what every host sends, `1gbit`, and delays it, `0.1ms`; None: as fast as it goes.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import jobs
+import runs
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "launch" / "sample"
@@ -124,10 +125,12 @@ class Workload:
             "--train", str(self.folder / "train"), "--validation", str(self.folder / "validation"),
             "--output", str(run), "--threads", "1", *self.flags, *(str(word) for word in more)]
 
-    def start(self, run, ranks, *more, launcher=jobs.MPIRUN, environment=None):
-        """Starts a job on the run folder `run`; its output is appended to a log beside it."""
+    def start(self, run, ranks, *more, launcher=jobs.MPIRUN, environment=None, separator=None):
+        """Starts a job on the run folder `run`; its output is appended to a log beside it. `separator`
+        is what the launcher wants before the command."""
         log = self.folder / (os.path.basename(run) + ".log")
-        return jobs.Job(self.command(run, *more), ranks, log, launcher, environment)
+        command = ([separator] if separator else []) + self.command(run, *more)
+        return jobs.Job(command, ranks, log, launcher, environment)
 
     def finish(self, run, ranks, *more, seconds=300, **options):
         """Runs a job to its end: (exit code, what it wrote, without mpirun's paragraphs)."""
@@ -142,3 +145,16 @@ class Workload:
         done = subprocess.run(
             [self.lockstep, "verify", str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode == 0
+
+
+def small(tests, steps):
+    """(a workload of that many steps in `tests.folder`, the digest of a run that nothing happens to)"""
+    load = Workload(
+        tests.lockstep, tests.folder / "load", hidden=128, words=12_000, flags=[
+            "--max-steps", steps, "--batch-size", 128, "--micro-batches", 4, "--learning-rate", 1e-3,
+            "--evaluate-every", steps, "--save-every", 25, "--keep", 1])
+    undisturbed = runs.RunFolder(load.folder / "undisturbed")
+    code, output = load.finish(undisturbed.path, 2)
+    if code != 0:
+        raise RuntimeError(f"the undisturbed run ended with exit code {code}: {output}")
+    return load, undisturbed.digest()

@@ -1,0 +1,69 @@
+# What the batch scripts share. Sourced after they have set -euo pipefail and changed to the
+# repository.
+# shellcheck source=../../launch/ranks.bash
+source launch/ranks.bash
+script=job-$SLURM_JOB_ID
+
+# Tells lockstep when the job's time is over, where an older Slurm does not set SLURM_JOB_END_TIME: it
+# then saves in time even if a save takes longer than the notice that the script asked for.
+announce_end() {
+  local end
+  [[ -z ${SLURM_JOB_END_TIME-}${LOCKSTEP_END_TIME-} ]] || return 0
+  end=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %e 2>/dev/null) || return 0
+  # `date` refuses N/A and UNLIMITED, as of a job without an end.
+  end=$(date --date "$end" +%s 2>/dev/null) || return 0
+  export LOCKSTEP_END_TIME=$end
+}
+
+# Whether the job may be queued again: not when it was cancelled or is being requeued already, for
+# Slurm would do that to a cancelled job, too.
+is_running() {
+  [[ $(squeue --noheader --jobs "$SLURM_JOB_ID" --states all --format %T 2>/dev/null) == RUNNING ]]
+}
+
+# Sets lost to the nodes of the job that start nothing within half a minute: they are down, or were
+# rebooted. Slurm itself finds out only after its SlurmdTimeout.
+find_lost_nodes() {
+  local node
+  lost=''
+  for node in $(scontrol show hostnames "${SLURM_JOB_NODELIST-}"); do
+    timeout 30 srun --nodelist="$node" --nodes=1 --ntasks=1 --overlap --mpi=none --input=none \
+      true 2>/dev/null || lost+=" $node"
+  done
+}
+
+# Whether a job that ended with status may go on by itself.
+may_go_on() {
+  case $status in
+    75) return 0 ;;
+    0 | 64 | 65) return 1 ;;
+  esac
+  # Told to stop before the ranks could write a checkpoint.
+  if [[ $asked == yes ]] && ((status > 128)); then return 0; fi
+  find_lost_nodes
+  [[ -z $lost ]] || note "no answer from$lost"
+  [[ -n $lost ]]
+}
+
+# run_job LAUNCHER ARGUMENT...: runs launch/local or cluster/slurm/run as a child, passes on Slurm's
+# signals as USR1, and queues the job again when it was interrupted: it ended with a checkpoint to go
+# on from (exit code 75), was stopped before it had one, or lost a node.
+run_job() {
+  local child status asked=no lost=''
+  note "starts on ${SLURM_JOB_NODELIST:-this node}${SLURM_RESTART_COUNT:+, restart $SLURM_RESTART_COUNT}"
+  announce_end
+  "$@" &
+  child=$!
+  trap 'asked=yes; kill -USR1 "$child" 2>/dev/null || true' USR1 TERM
+  await "$child"
+  if may_go_on; then
+    if ! is_running; then
+      note "interrupted, and not queued again: the job was cancelled, or Slurm queues it itself"
+    elif scontrol requeue "$SLURM_JOB_ID"; then
+      note "interrupted (exit code $status); queued again"
+    else
+      note "interrupted, and not queued again; submit the script once more to go on"
+    fi
+  fi
+  exit "$status"
+}
