@@ -107,26 +107,33 @@ class SlurmJobs:
         self.tests.expect("salloc and mpirun", wrong + run.problems(STEPS, self.reference))
 
     def preempted(self):
-        job, run, log = self.submit(
-            "preemptible.sbatch", "preempted", ["--partition=low", *TWO_NODES])
+        self.makes_way("preempted")
+
+    def preempted_by_usr1(self):
+        """Where Slurm sends preempted jobs their own signal."""
+        self.cluster.configure("SlurmctldParameters=preempt_send_user_signal")
+        self.makes_way("preempted-by-usr1")
+        self.cluster.configure()
+
+    def makes_way(self, name):
+        job, run, log = self.submit("preemptible.sbatch", name, ["--partition=low", *TWO_NODES])
         self.trains(run, job)
         short = self.tests.folder / "short.sh"
         short.write_text("#!/bin/sh\nsleep 3\n")
         other = self.cluster.submit(
-            short,
-            options=["--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null"])
+            short, options=["--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null"])
         wrong = []
-        if self.cluster.wait_for_end(other, seconds=slurm_cluster.GRACE) != "COMPLETED":
-            wrong.append("the job of higher priority did not run within the time of grace")
+        if self.cluster.wait_for_end(other, seconds=2 * slurm_cluster.GRACE) != "COMPLETED":
+            wrong.append("the job of higher priority did not run")
         stopped = run.last_step()
         if not EARLY <= stopped < STEPS or stopped not in run.checkpoints():
             wrong.append(f"expected a checkpoint of step {stopped}, found {run.checkpoints()}")
-        self.tests.expect("a preempted job makes way with a checkpoint", wrong)
-        self.ended_well("a preempted job goes on when it may", job, run, log, restarts=1)
+        self.tests.expect(f"{name}: makes way with a checkpoint", wrong)
+        self.ended_well(f"{name}: goes on when it may", job, run, log, restarts=1)
 
     def time_limit(self):
         job, run, log = self.submit(
-            "one-node.sbatch", "time-limit", [*ONE_NODE, "--signal=B:USR1@20"], {"SLOW": "1"})
+            "one-node.sbatch", "time-limit", [*ONE_NODE, "--signal=B:USR1@20"])
         self.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
         self.ended_well("a job that runs into its time limit", job, run, log, restarts=1)
 
@@ -164,16 +171,24 @@ class SlurmJobs:
         job, run, log = self.submit("preemptible.sbatch", "cancelled", TWO_NODES)
         self.ended_well("a cancelled job that is submitted again", job, run, log)
 
-    def lost_node(self):
+    def loses_a_node(self, launcher):
         """Every process of a node is killed, its slurmd too; later the node comes back."""
-        job, run, log = self.submit("several-nodes.sbatch", "lost-node", TWO_NODES)
+        job, run, log = self.submit(
+            "several-nodes.sbatch", f"lost-node-{launcher}", TWO_NODES, {"LAUNCHER": launcher})
         self.trains(run, job, 27)
         self.cluster.here.kill(1)
         queued = self.cluster.wait_for_state(job, "PENDING", seconds=120)
-        self.tests.expect("a job that lost a node is queued again", [] if queued else [self.cluster.state(job)])
+        self.tests.expect(
+            f"a job of {launcher} that lost a node is queued again", [] if queued else [log.read_text()[-2000:]])
         self.cluster.start_node(1)
         self.cluster.wait_for_nodes()
-        self.ended_well("it goes on when there are nodes", job, run, log, restarts=1)
+        self.ended_well(f"a job of {launcher} goes on when its node is back", job, run, log, restarts=1)
+
+    def lost_node_srun(self):
+        self.loses_a_node("srun")
+
+    def lost_node_mpirun(self):
+        self.loses_a_node("mpirun")
 
     def ranks_on_each(self):
         """[hosts] How many ranks run there."""
@@ -185,9 +200,10 @@ class SlurmJobs:
 
 TESTS_BY_NAME = {
     name: getattr(SlurmJobs, name) for name in (
-        "one_node", "two_nodes_srun", "two_nodes_mpirun", "salloc", "preempted", "time_limit",
+        "one_node", "two_nodes_srun", "two_nodes_mpirun", "salloc", "preempted", "preempted_by_usr1",
+        "time_limit",
         "requeued_by_hand", "seeds", "bad_input", "cancelled",
-        "lost_node")}
+        "lost_node_srun", "lost_node_mpirun")}
 
 
 def main():

@@ -41,7 +41,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-{preempt_parameters}
+{more}
 KillWait=20
 SlurmdTimeout=20
 ReturnToService=2
@@ -56,20 +56,15 @@ PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
 class SlurmCluster:
     """Use as a context, on hosts that are open. `folder` has to be short: Unix sockets are in it."""
 
-    def __init__(self, folder, here, preempt_parameters=""):
+    def __init__(self, folder, here):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         self.here = here
         self.daemons = {}
         for name in ("state", *(f"spool-{host}" for host in here.host_names)):
             (self.folder / name).mkdir()
-        nodes = "\n".join(
-            f"NodeName={name} NodeAddr={address} CPUs={CPUS} State=UNKNOWN"
-            for name, address in zip(here.host_names, here.addresses))
         self.configuration = self.folder / "slurm.conf"
-        self.configuration.write_text(CONFIGURATION.format(
-            folder=self.folder, names=here.host_names, addresses=here.addresses, nodes=nodes,
-            grace=GRACE, preempt_parameters=preempt_parameters))
+        self._write_configuration()
         # Without it slurmd looks for a cgroup of its own.
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n")
         # A folder that the nodes do not share, as /tmp is here.
@@ -98,6 +93,21 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+    def _write_configuration(self, more=""):
+        nodes = "\n".join(
+            f"NodeName={name} NodeAddr={address} CPUs={CPUS} State=UNKNOWN"
+            for name, address in zip(self.here.host_names, self.here.addresses))
+        self.configuration.write_text(CONFIGURATION.format(
+            folder=self.folder, names=self.here.host_names, addresses=self.here.addresses, nodes=nodes,
+            grace=GRACE, more=more))
+
+    def configure(self, more=""):
+        """Adds a line to the configuration, instead of the one that was added before."""
+        self._write_configuration(more)
+        done = self.run("scontrol", "reconfigure")
+        if done.returncode != 0:
+            raise RuntimeError(f"scontrol reconfigure: {done.stderr}")
 
     def start_node(self, index):
         """Starts a node's slurmd, once more after the node was killed."""

@@ -14,7 +14,12 @@ stub() {
   chmod +x "$file"
 }
 wait_for_usr1='trap "exit 75" USR1; echo "rank: $* end: ${LOCKSTEP_END_TIME-none}"; for i in {1..200}; do sleep 0.1; done'
-stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"'
+# Binds tasks, knows the nodes, and notes what else it is asked.
+stub "$scratch/bin/scontrol" 'case "$*" in
+    "show config") echo "TaskPlugin = task/affinity" ;;
+    "show hostnames "*) printf "node1\nnode2\n" ;;
+    *) echo "scontrol $*" >>"$SLURM_CALLS" ;;
+  esac'
 stub "$scratch/site/.build/release/lockstep" "$wait_for_usr1"
 export SLURM_SUBMIT_DIR=$scratch/site SLURM_JOB_ID=17 SLURM_NTASKS=2 SLURM_CPUS_PER_TASK=1 \
   SLURM_JOB_NUM_NODES=2 SLURM_JOB_NODELIST=node1 SLURM_ARRAY_TASK_ID=7 \
@@ -84,7 +89,6 @@ does_not_queue_what_failed() {
 
 queues_what_lost_a_node() {
   play_squeue RUNNING
-  stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"' '[[ $2 != hostnames ]] || printf "node1\nnode2\n"'
   stub "$scratch/bin/srun" 'case "$*" in *nodelist=node1*) exit 0 ;; *nodelist=node2*) exit 1 ;; *) exit 70 ;; esac'
   submit several-nodes.sbatch
   expect_status 70
@@ -95,7 +99,6 @@ queues_what_lost_a_node() {
   expect_status 70
   expect_no_match 'calls when all nodes answer' 'requeue' "$calls"
   rm -- "$scratch/bin/srun"
-  stub "$scratch/bin/scontrol" 'echo "scontrol $*" >>"$SLURM_CALLS"'
 }
 
 announces_the_end() {
