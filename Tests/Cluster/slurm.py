@@ -115,9 +115,13 @@ class SlurmJobs:
         self.makes_way("preempted-by-usr1")
         self.cluster.configure()
 
-    def makes_way(self, name):
-        job, run, log = self.submit("preemptible.sbatch", name, ["--partition=low", *TWO_NODES])
-        self.trains(run, job)
+    def preempted_mpirun(self):
+        """Slurm ends mpirun's daemons: no new checkpoint."""
+        self.makes_way("preempted-mpirun", "several-nodes.sbatch", {"LAUNCHER": "mpirun"}, step=27)
+
+    def makes_way(self, name, script="preemptible.sbatch", env=None, step=EARLY):
+        job, run, log = self.submit(script, name, ["--partition=low", *TWO_NODES], env)
+        self.trains(run, job, step)
         short = self.tests.folder / "short.sh"
         short.write_text("#!/bin/sh\nsleep 3\n")
         other = self.cluster.submit(
@@ -126,9 +130,10 @@ class SlurmJobs:
         if self.cluster.wait_for_end(other, seconds=2 * slurm_cluster.GRACE) != "COMPLETED":
             wrong.append("the job of higher priority did not run")
         stopped = run.last_step()
-        if not EARLY <= stopped < STEPS or stopped not in run.checkpoints():
-            wrong.append(f"expected a checkpoint of step {stopped}, found {run.checkpoints()}")
-        self.tests.expect(f"{name}: makes way with a checkpoint", wrong)
+        kept = 25 if env else stopped
+        if not step <= stopped < STEPS or run.checkpoints()[-1:] != [kept]:
+            wrong.append(f"at step {stopped}: expected a checkpoint of {kept}, found {run.checkpoints()}")
+        self.tests.expect(f"{name}: makes way, with a checkpoint of step {kept}", wrong)
         self.ended_well(f"{name}: goes on when it may", job, run, log, restarts=1)
 
     def time_limit(self):
@@ -200,7 +205,7 @@ class SlurmJobs:
 
 TESTS_BY_NAME = {
     name: getattr(SlurmJobs, name) for name in (
-        "one_node", "two_nodes_srun", "two_nodes_mpirun", "salloc", "preempted", "preempted_by_usr1",
+        "one_node", "two_nodes_srun", "two_nodes_mpirun", "salloc", "preempted", "preempted_by_usr1", "preempted_mpirun",
         "time_limit",
         "requeued_by_hand", "seeds", "bad_input", "cancelled",
         "lost_node_srun", "lost_node_mpirun")}

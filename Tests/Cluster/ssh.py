@@ -29,6 +29,8 @@ RUN = TESTS.parent / "cluster" / "ssh" / "run"
 STEPS = 60
 EARLY = 12
 WATCHDOG = 8
+# Parameters of the small model that every step changes.
+LAYERS = 2 * (4 * 128 * 128 + 2 * 128 * 256)
 
 
 class SshJobs:
@@ -91,12 +93,19 @@ class SshJobs:
         return self.ssh.hostfile("hosts", *range(len(self.here.names)))
 
     def undisturbed(self):
+        before = self.here.sent()
         job, run = self.start("all-hosts", self.all_hosts(), 3)
         if self.trains(job, run):
             ranks = [sum(host == found and name == "lockstep" for found, _, name in self.workers())
                      for host in self.here.host_names]
             self.tests.expect("a rank on every host", [] if ranks == [1, 1, 1] else [f"found {ranks}"])
         self.finishes("a run over ssh", job, run)
+        sent = [(after - start) / 1e6 for after, start in zip(self.here.sent(), before)]
+        # A third of an all-reduce of the layers alone, every step.
+        least = STEPS * LAYERS * 4e-6 / 3
+        self.tests.expect(
+            f"the ranks talk over the cables: {', '.join(f'{number:.0f} MB' for number in sent)}",
+            [] if min(sent) > least else [f"expected {least:.0f} MB from each host"])
 
     def stopped(self):
         job, run = self.start("stopped", self.all_hosts(), 3)

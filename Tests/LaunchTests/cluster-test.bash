@@ -17,6 +17,7 @@ wait_for_usr1='trap "exit 75" USR1; echo "rank: $* end: ${LOCKSTEP_END_TIME-none
 # Binds tasks, knows the nodes, and notes what else it is asked.
 stub "$scratch/bin/scontrol" 'case "$*" in
     "show config") echo "TaskPlugin = task/affinity" ;;
+    "show job "*) echo "JobState=RUNNING PreemptTime=${PREEMPTED-None} SuspendTime=None" ;;
     "show hostnames "*) printf "node1\nnode2\n" ;;
     *) echo "scontrol $*" >>"$SLURM_CALLS" ;;
   esac'
@@ -101,6 +102,16 @@ queues_what_lost_a_node() {
   rm -- "$scratch/bin/srun"
 }
 
+queues_what_was_preempted() {
+  play_squeue RUNNING
+  stub "$scratch/bin/srun" 'case "$*" in *nodelist=*) exit 0 ;; *) exit 205 ;; esac'
+  local -x PREEMPTED=2026-11-29T00:52:07
+  submit several-nodes.sbatch
+  expect_status 205
+  expect_equal 'calls' 'scontrol requeue 17' "$calls"
+  rm -- "$scratch/bin/srun"
+}
+
 announces_the_end() {
   local end
   end=$(date --date 'now + 3 hours' +%Y-%m-%dT%H:%M:%S)
@@ -178,6 +189,7 @@ test_that 'a seed of an array likewise, in a folder of its own' seeds
 test_that 'a cancelled job is not queued again' leaves_a_cancelled_job
 test_that 'a job that fails is not queued again' does_not_queue_what_failed
 test_that 'a job that lost a node is' queues_what_lost_a_node
+test_that 'a job that was preempted before a checkpoint is' queues_what_was_preempted
 test_that 'lockstep learns from Slurm when the job ends' announces_the_end
 test_that 'a step that crashes at its start is started again, at most twice' starts_again_what_crashed
 test_that 'launchers refuse what makes no sense' refuses_bad_usage

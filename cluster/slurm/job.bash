@@ -32,6 +32,12 @@ find_lost_nodes() {
   done
 }
 
+# Whether Slurm wants the nodes for another job. Where it tells mpirun's daemons, and not the ranks, those
+# end without a checkpoint.
+is_preempted() {
+  [[ $(scontrol show job --oneliner "$SLURM_JOB_ID") =~ PreemptTime=[0-9] ]]
+}
+
 # Whether a job that ended with status may go on by itself.
 may_go_on() {
   case $status in
@@ -40,6 +46,7 @@ may_go_on() {
   esac
   # Told to stop before the ranks could write a checkpoint.
   if [[ $asked == yes ]] && ((status > 128)); then return 0; fi
+  if is_preempted; then return 0; fi
   find_lost_nodes
   [[ -z $lost ]] || note "no answer from$lost"
   [[ -n $lost ]]
@@ -47,7 +54,7 @@ may_go_on() {
 
 # run_job LAUNCHER ARGUMENT...: runs launch/local or cluster/slurm/run as a child, passes on Slurm's
 # signals as USR1, and queues the job again when it was interrupted: it ended with a checkpoint to go
-# on from (exit code 75), was stopped before it had one, or lost a node.
+# on from (exit code 75), was stopped before it had one, was preempted, or lost a node.
 run_job() {
   local child status asked=no lost=''
   note "starts on ${SLURM_JOB_NODELIST:-this node}${SLURM_RESTART_COUNT:+, restart $SLURM_RESTART_COUNT}"
