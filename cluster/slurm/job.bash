@@ -38,12 +38,9 @@ is_preempted() {
   [[ $(scontrol show job --oneliner "$SLURM_JOB_ID") =~ PreemptTime=[0-9] ]]
 }
 
-# Whether a job that ended with status may go on by itself.
+# Whether a running job that ended with status may go on by itself.
 may_go_on() {
-  case $status in
-    75) return 0 ;;
-    0 | 64 | 65) return 1 ;;
-  esac
+  ((status != 75)) || return 0
   # Told to stop before the ranks could write a checkpoint.
   if [[ $asked == yes ]] && ((status > 128)); then return 0; fi
   if is_preempted; then return 0; fi
@@ -63,10 +60,13 @@ run_job() {
   child=$!
   trap 'asked=yes; kill -USR1 "$child" 2>/dev/null || true' USR1 TERM
   await "$child"
-  if may_go_on; then
-    if ! is_running; then
-      note "interrupted, and not queued again: the job was cancelled, or Slurm queues it itself"
-    elif scontrol requeue "$SLURM_JOB_ID"; then
+  case $status in
+    0 | 64 | 65) exit "$status" ;;
+  esac
+  if ! is_running; then
+    note "ended with exit code $status and not queued again here: the job was cancelled, or Slurm queues it itself"
+  elif may_go_on; then
+    if scontrol requeue "$SLURM_JOB_ID"; then
       note "interrupted (exit code $status); queued again"
     else
       note "interrupted, and not queued again; submit the script once more to go on"
