@@ -6,7 +6,7 @@
 # shellcheck source=setup.bash
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.bash"
 
-note() { say "$script: $1"; }
+note() { say "$script: $*"; }
 
 # Sets lockstep: $LOCKSTEP, else this repository's release build, else what PATH has.
 find_lockstep() {
@@ -14,7 +14,7 @@ find_lockstep() {
   lockstep=${LOCKSTEP:-}
   if [[ -z $lockstep && -x $built ]]; then lockstep=$built; fi
   [[ -n $lockstep ]] || lockstep=$(command -v lockstep) ||
-    fail "no lockstep at $built or on PATH; build it with 'swift build -c release --product lockstep', or set LOCKSTEP to its path" 64
+    fail "no lockstep at $built or on PATH; run 'swift build -c release --product lockstep', or set LOCKSTEP to its path" 64
   [[ -x $lockstep ]] || fail "LOCKSTEP is '$lockstep'; expected the path of the program" 64
 }
 

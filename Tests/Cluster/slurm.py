@@ -66,12 +66,14 @@ class SlurmJobs:
         return False
 
     def ended_well(self, what, job, run, log, restarts=0, state="COMPLETED"):
-        """Waits for the end: the state, how often Slurm started the job again, and the run's bytes."""
+        """Waits for the end: the state, how often Slurm started the job again (a number or a range), and the
+        run's bytes."""
         found = self.cluster.wait_for_end(job)
         wrong = []
         if found != state:
             wrong.append(f"expected job {job} {state}, found {found or self.cluster.state(job)}")
-        if (count := self.cluster.field(job, "Restarts")) != str(restarts):
+        allowed = restarts if isinstance(restarts, range) else [restarts]
+        if (count := self.cluster.field(job, "Restarts")) not in map(str, allowed):
             wrong.append(f"expected {restarts} restarts, found {count}")
         if state == "COMPLETED":
             wrong += run.problems(STEPS, self.reference)
@@ -116,10 +118,11 @@ class SlurmJobs:
         self.cluster.configure()
 
     def preempted_mpirun(self):
-        """Slurm ends mpirun's daemons: no new checkpoint."""
-        self.makes_way("preempted-mpirun", "several-nodes.sbatch", {"LAUNCHER": "mpirun"}, step=27)
+        """Slurm ends mpirun's daemons, and the ranks with them if they do not save fast enough."""
+        self.makes_way("preempted-mpirun", "several-nodes.sbatch", {"LAUNCHER": "mpirun"}, 27, regular=25)
 
-    def makes_way(self, name, script="preemptible.sbatch", env=None, step=EARLY):
+    def makes_way(self, name, script="preemptible.sbatch", env=None, step=EARLY, regular=None):
+        """A job is preempted after a step; a checkpoint of its last one, or a regular one, has to be there."""
         job, run, log = self.submit(script, name, ["--partition=low", *TWO_NODES], env)
         self.trains(run, job, step)
         short = self.tests.folder / "short.sh"
@@ -130,17 +133,18 @@ class SlurmJobs:
         if self.cluster.wait_for_end(other, seconds=2 * slurm_cluster.GRACE) != "COMPLETED":
             wrong.append("the job of higher priority did not run")
         stopped = run.last_step()
-        kept = 25 if env else stopped
-        if not step <= stopped < STEPS or run.checkpoints()[-1:] != [kept]:
-            wrong.append(f"at step {stopped}: expected a checkpoint of {kept}, found {run.checkpoints()}")
-        self.tests.expect(f"{name}: makes way, with a checkpoint of step {kept}", wrong)
+        newest = max(run.checkpoints(), default=0)
+        if not step <= stopped < STEPS or newest not in (stopped, regular):
+            wrong.append(f"expected a checkpoint of step {regular or stopped}, found {run.checkpoints()}")
+        self.tests.expect(f"{name}: makes way with a checkpoint", wrong)
         self.ended_well(f"{name}: goes on when it may", job, run, log, restarts=1)
 
     def time_limit(self):
         job, run, log = self.submit(
             "one-node.sbatch", "time-limit", [*ONE_NODE, "--signal=B:USR1@20"])
+        # Slurm's shortest; a slow machine needs several of them.
         self.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-        self.ended_well("a job that runs into its time limit", job, run, log, restarts=1)
+        self.ended_well("a job that runs into its time limit", job, run, log, restarts=range(1, 10))
 
     def requeued_by_hand(self):
         job, run, log = self.submit("several-nodes.sbatch", "by-hand", TWO_NODES)
