@@ -36,7 +36,7 @@ extension Communicator {
   }
 
   /// Starts a message with each peer and waits for all.
-  private func transfer(
+  func transfer(
     _ call: String, _ peers: [Int],
     _ start: (Int32, UnsafeMutablePointer<MPI_Request?>) -> Int32
   ) throws(CollectiveError) {
@@ -120,14 +120,14 @@ extension Communicator {
   }
 
   /// 0..<count in order, in ranges of at most `longest`, else ``largestMessage``.
-  fileprivate func pieces(
+  func pieces(
     of count: Int, longest: Int? = nil
   ) -> some Sequence<Range<Int>> {
     let longest = longest ?? largestMessage
     return stride(from: 0, to: count, by: longest).lazy.map { $0..<min($0 + longest, count) }
   }
 
-  private func gatherLengths(_ length: Int) throws(CollectiveError) -> [Int] {
+  func gatherLengths(_ length: Int) throws(CollectiveError) -> [Int] {
     var lengths = [Int64](repeating: 0, count: size)
     lengths[rank] = Int64(length)
     try lengths.withUnsafeMutableBufferPointer { buffer throws(CollectiveError) in

@@ -26,6 +26,8 @@ final class BucketPipeline {
     let bucket: Int
     /// The one that is posted.
     var step: Int
+    /// When; 0 without a timeline.
+    var start: UInt64 = 0
   }
 
   private let communicator: Communicator
@@ -44,7 +46,7 @@ final class BucketPipeline {
   private var nextBucket = 0
   private var endedBuckets = 0
 
-  private static let slots = 3
+  static let slots = 3
 
   init(_ communicator: Communicator, _ layout: ShardLayout) {
     self.communicator = communicator
@@ -140,6 +142,7 @@ final class BucketPipeline {
   /// low tags.
   private func post(_ slot: Int) throws(CollectiveError) {
     guard let flight = flights[slot], let buffer else { return }
+    if communicator.timeline != nil { flights[slot]?.start = Timeline.now }
     let step = step(of: flight)
     let (peer, tag) = (Int32(step.peer), Int32(0x4000 | flight.bucket & 0x3fff))
     let world = lockstep_comm_world()
@@ -163,9 +166,13 @@ final class BucketPipeline {
   private func complete(_ flight: Flight, _ slot: Int) throws(CollectiveError) {
     communicator.worked()
     let step = step(of: flight)
+    communicator.timeline?.record(
+      step, from: flight.start, on: .exchange(slot), bucket: flight.bucket)
     if step.adds, !step.receive.isEmpty, let buffer {
-      actions.add(
-        buffer + step.receive.lowerBound, scratch + slot * slotFloats, step.receive.count)
+      communicator.span(.reduce, number: flight.bucket) {
+        actions.add(
+          buffer + step.receive.lowerBound, scratch + slot * slotFloats, step.receive.count)
+      }
     }
     if flight.step + 1 < steps.upperBound {
       flights[slot] = Flight(bucket: flight.bucket, step: flight.step + 1)

@@ -33,6 +33,8 @@ package final class Communicator {
   package var largestMessage = 1 << 30
   /// nil before ``watch(patience:isStopRequested:)``, and in a job of one rank.
   package private(set) var heartbeats: Heartbeats?
+  /// Where this rank records what it does; nil for nowhere.
+  package var timeline: Timeline?
   private var usesMPI: Bool
 
   /// Joins the job that the launcher started.

@@ -19,9 +19,11 @@ extension ShardedExchange {
     }
     actions.start = { [self] bucket in
       let range = layout.halved(by: node.levels, of: communicator.rank, bucket: bucket)
-      arithmetic.treeSum(
-        buffers[node.localRank] + range.lowerBound,
-        buffers.map { UnsafePointer($0 + range.lowerBound) }, range.count)
+      communicator.span(.reduce, number: bucket) {
+        arithmetic.treeSum(
+          buffers[node.localRank] + range.lowerBound,
+          buffers.map { UnsafePointer($0 + range.lowerBound) }, range.count)
+      }
     }
   }
 
@@ -38,7 +40,9 @@ extension ShardedExchange {
     prepare: @escaping (Range<Int>) -> Void
   ) throws(CollectiveError) {
     var actions = BucketPipeline.Actions()
-    actions.start = { [self] in prepare(owned(of: $0)) }
+    actions.start = { [self] bucket in
+      communicator.span(.update, number: bucket) { prepare(owned(of: bucket)) }
+    }
     var arrived = 0
     // Buckets may overtake each other between nodes; the flag counts the first ones that are all here.
     var isHere = [Bool](repeating: false, count: layout.bucketCount + 1)
@@ -54,7 +58,7 @@ extension ShardedExchange {
         var hasMoved = try pipeline.advance()
         while copied < layout.bucketCount, node.haveAll(.updated, node.count(ofBuckets: copied + 1))
         {
-          copy(bucket: copied, of: node, place)
+          communicator.span(.copy, number: copied) { copy(bucket: copied, of: node, place) }
           copied += 1
           hasMoved = true
         }

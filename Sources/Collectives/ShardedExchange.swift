@@ -140,7 +140,9 @@ package final class ShardedExchange {
   package func allGather(
     _ buffer: UnsafeMutablePointer<Float>, prepare: @escaping (Range<Int>) -> Void = { _ in }
   ) {
-    guard communicator.size > 1 else { return owned.forEach(prepare) }
+    guard communicator.size > 1 else {
+      return communicator.span(.update) { owned.forEach(prepare) }
+    }
     isProgressing = true
     defer { isProgressing = false }
     communicator.endJobIfThrown { () throws(CollectiveError) in
@@ -148,7 +150,9 @@ package final class ShardedExchange {
         return try gather(buffer, over: node, place, prepare: prepare)
       }
       var actions = BucketPipeline.Actions()
-      actions.start = { [self] in prepare(owned(of: $0)) }
+      actions.start = { [self] bucket in
+        communicator.span(.update, number: bucket) { prepare(owned(of: bucket)) }
+      }
       pipeline.begin(buffer, layout.tree.gatherSteps, actions)
       try pipeline.finish()
     }

@@ -24,7 +24,9 @@ package final class TreeAllReduce {
   private let slotFloats: Int
   /// [slots, 2]: a slot's pending receive and send.
   private let requests: UnsafeMutablePointer<MPI_Request?>
-  private static let slots = 2
+  /// [slots] When a slot's step was posted; 0 without a timeline.
+  private var starts = [UInt64](repeating: 0, count: TreeAllReduce.slots)
+  static let slots = 2
 
   /// Allocates the scratch; a collective call.
   ///
@@ -105,6 +107,7 @@ extension TreeAllReduce {
   /// Starts a step. The slot is the tag: messages between two ranks match in order within a slot
   /// only.
   private func post(_ step: ReductionTree.Step, of bucket: Bucket) {
+    if communicator.timeline != nil { starts[bucket.slot] = Timeline.now }
     let pending = requests + 2 * bucket.slot
     let (peer, tag) = (Int32(step.peer), Int32(bucket.slot))
     let world = lockstep_comm_world()
@@ -132,8 +135,12 @@ extension TreeAllReduce {
         requests + 2 * bucket.slot, count: 2, for: .transfer, "the exchange with rank \(step.peer)")
     }
     communicator.worked()
+    communicator.timeline?.record(
+      step, from: starts[bucket.slot], on: .words(bucket.slot), bucket: -1)
     if step.adds, !step.receive.isEmpty {
-      add(bucket.base + step.receive.lowerBound, incoming(bucket), step.receive.count)
+      communicator.span(.reduce) {
+        add(bucket.base + step.receive.lowerBound, incoming(bucket), step.receive.count)
+      }
     }
   }
 

@@ -46,6 +46,7 @@ extension Communicator {
     for kind: Wait, until isDone: () throws(CollectiveError) -> Bool
   ) throws(CollectiveError) {
     let start = monotonicNanoseconds()
+    var lastPoll = start
     while try !isDone() {
       heartbeats?.waited()
       let waited = monotonicNanoseconds() - start
@@ -56,6 +57,12 @@ extension Communicator {
       } else {
         pause(nanoseconds: min(max(waited / 10, Self.shortestPause), Self.longestPause))
       }
+      if timeline != nil { lastPoll = monotonicNanoseconds() }
+    }
+    // What the last poll did was no wait.
+    if let timeline, lastPoll > start {
+      let kind: Timeline.Kind = kind == .transfer ? .waitForTransfer : .waitForRanks
+      timeline.record(.init(kind: kind, start: start, end: lastPoll))
     }
   }
 

@@ -30,6 +30,7 @@ let checks: [String: (Communicator, [String]) throws -> Void] = [
   "ask-to-stop": checkStopRequest,
   "pass-on-stop": checkPassedOnStopRequest,
   "drift": checkDrift,
+  "timeline": checkTimeline,
   "time-all-reduce": timeAllReduce,
   "time-step": timeStep,
 ]

@@ -35,6 +35,15 @@ extension RankTests {
       #expect(run.output.contains("checked exchange-beside-sum on \(ranks) ranks"))
     }
 
+    @Test(
+      "clocks are compared, waits are recorded, and rank 0 has what all ranks recorded",
+      arguments: 1...4)
+    func timeline(ranks: Int) throws {
+      let run = try RankRun.launch(RankRun.rankChecks, "timeline", ranks: ranks)
+      #expect(run.status == 0, "\(run.output)")
+      #expect(run.output.contains("checked timeline on \(ranks) ranks"))
+    }
+
     @Test("where one rank cannot share memory all do without", arguments: [2, 4])
     func refusedSharing(ranks: Int) throws {
       let run = try RankRun.launch(RankRun.rankChecks, "refused-sharing", ranks: ranks)
