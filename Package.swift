@@ -21,6 +21,7 @@ let settings = cpuFlags + strict + (isFuzzed ? [.unsafeFlags(fuzzFlags)] : [])
 let argumentParser: Target.Dependency =
   .product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 
 func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
@@ -41,6 +42,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
@@ -59,7 +61,12 @@ let package = Package(
     module("Checkpoints", ["Manifests"]),
     module("Collectives", ["COpenMPI"]),
     module("Reports", ["Manifests"]),
-    module("Training", ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", yams]),
+    .target(
+      name: "TensorBoard", dependencies: [protobuf], exclude: ["event.proto"],
+      swiftSettings: settings),
+    module(
+      "Training",
+      ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "TensorBoard", yams]),
     module(
       "Benchmarks",
       ["Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Tokenizers"]),
@@ -80,8 +87,10 @@ let package = Package(
     tests(of: "Encoders", ["Encoders", "Kernels", "Checkpoints"]),
     tests(of: "Shards", ["Shards", "HDF5", "Manifests"]),
     tests(of: "Checkpoints", ["Checkpoints", "Manifests"]),
+    tests(of: "TensorBoard", ["TensorBoard"]),
     tests(
-      of: "Training", ["GoldenFolders", "Training", "Encoders", "Kernels", "Checkpoints", "Shards"]),
+      of: "Training",
+      ["GoldenFolders", "Training", "Encoders", "Kernels", "Checkpoints", "Shards", "TensorBoard"]),
     tests(of: "Benchmarks", ["Benchmarks", "Encoders", "Kernels"]),
     tests(of: "Rank", ["Collectives", "GoldenFolders", "lockstep", "rank-checks"]),
     // What Tests/RankTests starts under mpirun, once a rank.
