@@ -41,11 +41,20 @@ package func removeFolderWhole(_ path: String) throws {
 
 /// Replaces the file at `path`, or creates it, in one step: readers see the old content or the new.
 package func replaceFile(_ path: String, with bytes: [UInt8]) throws {
+  try replaceFile(path) { try $0(bytes) }
+}
+
+/// The same, piece by piece.
+///
+/// - Parameter write: Is given what appends bytes to the new file.
+package func replaceFile(
+  _ path: String, _ write: (_ append: ([UInt8]) throws -> Void) throws -> Void
+) throws {
   let (parent, name) = splitPath(path)
   let hidden = hiddenSibling(.partial, parent: parent, name: name)
   do {
     var file = try HashedFileWriter(creating: hidden)
-    try bytes.withUnsafeBytes { try file.append($0) }
+    try write { bytes in try bytes.withUnsafeBytes { try file.append($0) } }
     _ = try file.finish()
     try renameEntry(hidden, to: path)
   } catch {

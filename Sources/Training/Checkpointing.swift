@@ -205,7 +205,8 @@ extension Checkpointing {
   }
 
   private func startWriting(
-    _ state: TrainerState, _ snapshot: LazySnapshot, syncMetrics: MetricsLog.Sync?, prunes: Bool
+    _ state: TrainerState, _ snapshot: LazySnapshot,
+    syncMetrics: @escaping @Sendable () throws -> Void, prunes: Bool
   ) throws -> BackgroundSave<Saved> {
     let layout = replica.model.layout
     func views(_ arena: Arena) -> [TensorView] {
@@ -238,7 +239,7 @@ extension Checkpointing {
         unbindThread()
         snapshot.reserve()
       }
-      try syncMetrics?()
+      try syncMetrics()
       let receipt = try writeCheckpoint(
         contents, to: folder.checkpointPath(step: step), replacing: true, progress: progress)
       try folder.point(.last, atStep: step)

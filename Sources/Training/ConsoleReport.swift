@@ -4,8 +4,9 @@ import Foundation
 /// progress bar on a terminal or a plain line now and then in a log.
 package final class ConsoleReport {
   private let isSilent: Bool
+  private let screen: ProgressBar.Screen
   private var bar: ProgressBar?
-  private var lastLine = ContinuousClock.now
+  private var lastLine: Duration
   private var hasHeading = false
   private static let columns = ["Epoch", "Step", "Training Loss", "Validation Loss"]
 
@@ -13,35 +14,42 @@ package final class ConsoleReport {
   private static let lineInterval = Duration.seconds(10)
 
   /// - Parameter isSilent: On every rank but 0.
-  package init(isSilent: Bool) { self.isSilent = isSilent }
+  package convenience init(isSilent: Bool) { self.init(isSilent: isSilent, on: .standardError) }
+
+  init(isSilent: Bool, on screen: ProgressBar.Screen) {
+    self.isSilent = isSilent
+    self.screen = screen
+    lastLine = screen.now()
+  }
 
   /// A line of its own.
   package func say(_ text: String) {
     guard !isSilent else { return }
     clearBar()
-    FileHandle.standardError.write(Data((text + "\n").utf8))
+    screen.write(text + "\n")
   }
 
   package func warn(_ text: String) { say("warning: " + text) }
 
-  /// - Parameters:
-  ///   - resumedSteps: Steps that an earlier job did.
-  ///   - elapsed: Since this job's first step.
-  package func step(_ record: StepRecord, of total: Int, resumedSteps: Int, elapsed: Duration) {
+  /// Tells where training stands: step, loss, tokens a second over all ranks, and the time that the
+  /// steps that are left take.
+  package func step(_ record: StepRecord, of total: Int, _ speed: RecentSpeed) {
     guard !isSilent else { return }
     let note = String(format: "loss %.4f", record.loss)
-    if ProgressBar.isAvailable {
+    let tokens = String(format: "%.0f tokens/s", speed.tokensPerSecond)
+    if screen.columns() != nil {
       if bar == nil {
-        bar = ProgressBar(label: "train", total: total, unit: "steps", startingAt: record.step - 1)
+        bar = ProgressBar(
+          label: "train", total: total, unit: "steps", startingAt: record.step - 1, on: screen)
       }
-      bar?.update(record.step, note: note)
-    } else if ContinuousClock.now - lastLine >= Self.lineInterval {
-      lastLine = .now
-      let rate = Double(record.step - resumedSteps) / max(elapsed.seconds, 1e-9)
-      let left = Duration.seconds(Double(total - record.step) / max(rate, 1e-9))
+      bar?.update(
+        record.step, speed: .init(perSecond: speed.stepsPerSecond, text: tokens), note: note)
+    } else if screen.now() - lastLine >= Self.lineInterval {
+      lastLine = screen.now()
+      let left = clock(.seconds(Double(total - record.step) / speed.stepsPerSecond))
       let place = String(format: "step %d/%d  epoch %.2f", record.step, total, record.epoch)
-      let speed = String(format: "lr %.2e  %.2f steps/s", record.learningRate, rate)
-      say("\(place)  \(note)  \(speed)  \(clock(left)) left")
+      let rate = String(format: "lr %.2e", record.learningRate)
+      say("\(place)  \(note)  \(rate)  \(tokens)  \(left) left")
     }
   }
 

@@ -115,11 +115,11 @@ package final class GradientExchange {
 
   /// Updates this rank's share and the words, and hands the parameters to all.
   package func update(_ step: UpdateStep) {
-    replica.updateWords(step)
+    communicator.span(.update) { replica.updateWords(step) }
     if let shares {
       shares.allGather(replica.denseParameters) { [replica] in replica.update($0, step) }
     } else {
-      for range in owned { replica.update(range, step) }
+      communicator.span(.update) { for range in owned { replica.update(range, step) } }
     }
   }
 

@@ -9,6 +9,7 @@ package final class OpenRun {
   package var path: String { checkpoints.path }
   private let lock: RunLock
   private var metrics: MetricsLog?
+  private var events: EventLog?
 
   /// Creates the folder if need be and takes its lock.
   ///
@@ -44,20 +45,39 @@ package final class OpenRun {
     metrics = try MetricsLog(path: path + "/metrics.jsonl", keeping: bytes)
   }
 
-  /// Appends one line to metrics.jsonl, now or once there is room for it.
+  /// Has records written to RUN/tensorboard too.
   ///
-  /// - Returns: Whether lines are waiting for room.
+  /// - Parameter firstStep: What this job does first.
+  func openEvents(host: String, firstStep: Int) throws {
+    events = try EventLog(folder: path + "/tensorboard", host: host, firstStep: firstStep)
+  }
+
+  /// Appends one line to metrics.jsonl, and its numbers to RUN/tensorboard, now or once there is room
+  /// for it.
+  ///
+  /// - Returns: Whether any of it waits for room.
   @discardableResult
-  package func append(_ record: some Encodable) throws -> Bool {
+  package func append(_ record: some RunRecord) throws -> Bool {
     try metrics?.append(record)
-    return metrics?.isBehind ?? false
+    try events?.append(record)
+    return metrics?.file.isBehind == true || events?.file.isBehind == true
   }
 
   /// Writes the lines that wait for room.
   ///
   /// - Returns: The length of metrics.jsonl in bytes, and what makes it durable, on any thread.
-  func writeWaitingMetrics() throws -> (bytes: Int, sync: MetricsLog.Sync?) {
-    (try metrics?.writeWaiting() ?? 0, metrics?.sync)
+  func writeWaitingMetrics() throws -> (bytes: Int, sync: @Sendable () throws -> Void) {
+    let syncMetrics = metrics?.file.sync
+    // No checkpoint is given up for plots, which metrics.jsonl has the numbers of.
+    let syncEvents = (try? events?.file.writeWaiting()) == nil ? nil : events?.file.sync
+    let bytes = try metrics?.file.writeWaiting() ?? 0
+    return (
+      bytes,
+      {
+        try syncMetrics?()
+        try? syncEvents?()
+      }
+    )
   }
 
   /// Replaces RUN/run.json.

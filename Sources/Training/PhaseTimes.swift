@@ -1,3 +1,5 @@
+import Collectives
+
 /// Where a rank's time in its steps goes.
 package struct PhaseTimes: Sendable, Equatable {
   package enum Phase: Int, Sendable, CaseIterable {
@@ -21,20 +23,48 @@ package struct PhaseTimes: Sendable, Equatable {
   }
 }
 
-/// Gives the time since it was last asked to the phase that has just ended.
+/// Gives the time since it was last asked to the phase that has just ended: the phases of a step are
+/// all of it, from ``start()`` to ``finish(step:)``.
 package final class PhaseClock {
   /// Since ``reset()``.
   package private(set) var times = PhaseTimes()
-  private var last = ContinuousClock.now
+  /// Where steps and phases are recorded, if anywhere.
+  var timeline: Timeline?
+  private var begin = Timeline.now
+  private var last = Timeline.now
 
   package func reset() { times = PhaseTimes() }
 
   /// A step begins: what was before it belongs to no phase.
-  func start() { last = .now }
+  func start() {
+    begin = Timeline.now
+    last = begin
+  }
 
   func end(_ phase: PhaseTimes.Phase) {
-    let now = ContinuousClock.now
-    times[phase] += (now - last).seconds
+    let now = Timeline.now
+    times[phase] += Double(now - last) / 1e9
+    timeline?.record(.init(kind: phase.kind, start: last, end: now))
     last = now
+  }
+
+  /// The last phase of a step has ended, and with it the step.
+  func finish(step: Int) {
+    guard let timeline else { return }
+    var span = Timeline.Span(kind: .step, start: begin, end: last)
+    span.number = Int32(step)
+    timeline.record(span)
+  }
+}
+
+extension PhaseTimes.Phase {
+  fileprivate var kind: Timeline.Kind {
+    switch self {
+    case .data: .data
+    case .forward: .forward
+    case .backward: .backward
+    case .exchange: .exchange
+    case .optimizer: .optimizer
+    }
   }
 }

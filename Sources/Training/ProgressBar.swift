@@ -24,13 +24,11 @@ package struct ProgressBar {
   private let began: Duration
   private var lastDrawn: Duration
   private var done: Int
+  private var speed: Speed?
   private var note = ""
   private var isDrawn = false
 
   private static let interval = Duration.milliseconds(100)
-
-  /// Whether standard error is a terminal that can redraw a line.
-  package static var isAvailable: Bool { Screen.standardError.columns() != nil }
 
   /// - Parameters:
   ///   - total: how many units there are.
@@ -51,9 +49,24 @@ package struct ProgressBar {
     lastDrawn = began
   }
 
+  /// How fast units are done now.
+  package struct Speed {
+    package let perSecond: Double
+    /// What is shown of it.
+    package let text: String
+
+    package init(perSecond: Double, text: String) {
+      self.perSecond = perSecond
+      self.text = text
+    }
+  }
+
   /// Tells how many units are done, and what else is worth knowing.
-  package mutating func update(_ done: Int, note: String = "") {
+  ///
+  /// - Parameter speed: nil for the mean since the bar's beginning.
+  package mutating func update(_ done: Int, speed: Speed? = nil, note: String = "") {
     self.done = done
+    self.speed = speed
     self.note = note
     let now = screen.now()
     guard now - lastDrawn >= Self.interval else { return }
@@ -84,8 +97,8 @@ package struct ProgressBar {
   }
 
   private func line(columns: Int, elapsed: Double) -> String {
-    let rate = Double(done - start) / max(elapsed, 1e-9)
-    var facts = ["\(done)/\(total) \(unit)", "\(Self.number(rate)) \(unit)/s"]
+    let rate = speed?.perSecond ?? Double(done - start) / max(elapsed, 1e-9)
+    var facts = ["\(done)/\(total) \(unit)", speed?.text ?? "\(Self.number(rate)) \(unit)/s"]
     if rate > 0, done < total {
       facts.append("\(clock(.seconds(Double(total - done) / rate))) left")
     }

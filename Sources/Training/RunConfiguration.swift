@@ -28,6 +28,8 @@ struct RunConfiguration: Encodable {
   private let overlap: TrainingOptions.Overlap
   private let watchdog: Double
   private let checkReplicasEvery: Int
+  private let tensorboard: Bool
+  private let trace: String?
   private let task: String
   /// Empty for a task without labels.
   private let labelNames: [String]
@@ -50,7 +52,7 @@ struct RunConfiguration: Encodable {
     case maxShardSize = "max_shard_size"
     case verifyShards = "verify_shards"
     case saveMode = "save_mode"
-    case watchdog, overlap
+    case watchdog, overlap, tensorboard, trace
     case checkReplicasEvery = "check_replicas_every"
   }
 
@@ -83,6 +85,8 @@ struct RunConfiguration: Encodable {
     overlap = options.overlap
     watchdog = options.watchdog.seconds
     checkReplicasEvery = options.checkReplicasEvery
+    tensorboard = options.tensorboard
+    trace = options.trace?.description
     task = data.task.rawValue
     labelNames = data.labelNames
     validationSHA256 = data.manifestSHA256
@@ -121,5 +125,7 @@ struct RunConfiguration: Encodable {
     try values.encode(overlap.rawValue, forKey: .overlap)
     try values.encode(watchdog, forKey: .watchdog)
     try values.encode(checkReplicasEvery, forKey: .checkReplicasEvery)
+    try values.encode(tensorboard, forKey: .tensorboard)
+    try values.encodeIfPresent(trace, forKey: .trace)
   }
 }

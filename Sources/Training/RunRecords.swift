@@ -1,7 +1,17 @@
+import Foundation
+import TensorBoard
+
+/// A line of metrics.jsonl, and what of it can be plotted.
+package protocol RunRecord: Encodable {
+  /// Global step, from 1.
+  var step: Int { get }
+  var scalars: [Scalar] { get throws }
+}
+
 /// A line of metrics.jsonl for one optimizer step.
 ///
 /// It holds nothing that two runs of the same trajectory would differ in, timings least of all.
-package struct StepRecord: Codable, Sendable, Equatable {
+package struct StepRecord: RunRecord, Codable, Sendable, Equatable {
   package var event = "step"
   /// Global step, from 1.
   package var step: Int
@@ -23,10 +33,61 @@ package struct StepRecord: Codable, Sendable, Equatable {
     case rowsByRank = "rows_by_rank"
     case tokensByRank = "tokens_by_rank"
   }
+
+  package var scalars: [Scalar] {
+    [
+      Scalar("train/loss", loss), Scalar("train/learning_rate", learningRate),
+      Scalar("train/grad_norm", gradientNorm),
+    ]
+  }
+}
+
+/// A line of metrics.jsonl for where the time of some steps went: evaluations and saves, which come
+/// between steps, are not in it.
+package struct TimingRecord: RunRecord, Codable, Sendable, Equatable {
+  /// [ranks] seconds of each, summed over the steps; the wait for slower ranks is in `exchange`.
+  package struct Phases: Codable, Sendable, Equatable {
+    package var data: [Double]
+    package var forward: [Double]
+    package var backward: [Double]
+    package var exchange: [Double]
+    package var optimizer: [Double]
+  }
+
+  package var event = "timing"
+  /// The last of the steps.
+  package var step: Int
+  package var epoch: Double
+  /// How many they are.
+  package var steps: Int
+  /// Of rank 0, from each step's begin to its record in the log.
+  package var seconds: Double
+  package var tokens: Int
+  package var tokensPerSecond: Double
+  package var phasesByRank: Phases
+
+  enum CodingKeys: String, CodingKey {
+    case event, step, epoch, steps, seconds, tokens
+    case tokensPerSecond = "tokens_per_second"
+    case phasesByRank = "phases_by_rank"
+  }
+
+  /// Of phases the seconds a step, mean over the ranks.
+  package var scalars: [Scalar] {
+    let phases = [
+      ("data", phasesByRank.data), ("forward", phasesByRank.forward),
+      ("backward", phasesByRank.backward), ("exchange", phasesByRank.exchange),
+      ("optimizer", phasesByRank.optimizer),
+    ]
+    return [Scalar("train/tokens_per_second", tokensPerSecond)]
+      + phases.map { name, seconds in
+        Scalar("phases/" + name, seconds.reduce(0, +) / Double(seconds.count * steps))
+      }
+  }
 }
 
 /// A line of metrics.jsonl for one evaluation: every metric, `loss` being the validation loss.
-package struct EvaluationRecord: Encodable, Sendable {
+package struct EvaluationRecord: RunRecord, Sendable {
   package var step: Int
   package var epoch: Double
   /// Mean step loss since the last evaluation.
@@ -56,10 +117,35 @@ package struct EvaluationRecord: Encodable, Sendable {
     try values.encode(tokensPerSecond, forKey: .tokensPerSecond)
     try values.encode(peakMegabytes, forKey: .peakMegabytes)
   }
+
+  /// Every number of the record, those of labels too, by its path: `eval/f1`, `eval/per_label/joy/f1`.
+  package var scalars: [Scalar] {
+    get throws {
+      var object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
+      // The first three say where the others belong; training's speed is plotted with its steps.
+      if var keyed = object as? [String: Any] {
+        for key in ["event", "step", "epoch", "tokens_per_second", "peak_rss_mb"] {
+          keyed[key] = nil
+        }
+        object = keyed
+      }
+      return numbers(in: object, "eval") + [Scalar("memory/peak_rss_mb", peakMegabytes)]
+    }
+  }
+}
+
+/// The numbers of nested objects by their path, in its order. What is undefined has none.
+private func numbers(in value: Any, _ path: String) -> [Scalar] {
+  switch value {
+  case let object as [String: Any]:
+    object.sorted { $0.key < $1.key }.flatMap { numbers(in: $0.value, path + "/" + $0.key) }
+  case let number as NSNumber: [Scalar(path, number.doubleValue)]
+  default: []
+  }
 }
 
 /// A line of metrics.jsonl for one checkpoint, or for the start of a job.
-package struct CheckpointRecord: Codable, Sendable, Equatable {
+package struct CheckpointRecord: RunRecord, Codable, Sendable, Equatable {
   /// `checkpoint` when it was saved, `resume` when a job went on from it.
   package var event: String
   package var step: Int
@@ -77,4 +163,7 @@ package struct CheckpointRecord: Codable, Sendable, Equatable {
     case blockedSeconds = "blocked_seconds"
     case addedSeconds = "added_seconds"
   }
+
+  /// None: what a save costs is no curve.
+  package var scalars: [Scalar] { [] }
 }

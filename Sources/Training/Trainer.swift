@@ -33,6 +33,10 @@ package final class Trainer {
   var tokensSinceEvaluation = 0
   var evaluationClock = ContinuousClock.now
   let step: TrainingStep
+  /// What is being recorded for --trace.
+  var trace: StepTrace?
+  private var timing = StepTiming()
+  private var speed = RecentSpeed()
   private let schedule: LearningRateSchedule
   private var order: EpochOrder?
   private var savedState: TrainerState?
@@ -101,18 +105,19 @@ package final class Trainer {
   }
 
   private func runSteps() throws -> Outcome {
-    let resumedSteps = state.globalStep
-    let start = ContinuousClock.now
-    evaluationClock = start
+    evaluationClock = .now
     savedState = setup.resumed == nil ? nil : state
     var stops = try communicator.sumAll([interruption.isSignalled ? 1 : 0])[0] > 0
     // A run that was stopped before an evaluation was done begins with it.
     if !stops, state.isEvaluationPending { stops = try settle(stopRequested: false) }
     while !isOver, !stops {
-      let outcome = try takeStep(resumedSteps: resumedSteps, start: start)
+      try beginTrace()
+      let outcome = try takeStep()
       state.isEvaluationPending = isAtLastStep || isDue(options.evaluateEvery)
-      stops = try settle(
-        stopRequested: outcome.isStopRequested || options.stopAt == state.globalStep)
+      let isLast = outcome.isStopRequested || options.stopAt == state.globalStep
+      try logTiming(isLast: isLast)
+      stops = try settle(stopRequested: isLast)
+      try endTrace(isLast: isOver || stops)
     }
     let outcome = isOver ? try finish() : try leave()
     report.peakMemory(try communicator.peakMemory())
@@ -163,11 +168,13 @@ package final class Trainer {
     guard isNew else { return }
     savedState = state
     communicator.enter("saving", step: state.globalStep)
-    // The save before reads the moments that are gathered for this one.
-    checkpointing?.awaitWriter()
-    let start = ContinuousClock.now
-    try step.gatherMoments()
-    checkpointing?.begin(state, prunes: !isLastOfJob, since: start)
+    try communicator.span(.save) {
+      // The save before reads the moments that are gathered for this one.
+      checkpointing?.awaitWriter()
+      let start = ContinuousClock.now
+      try step.gatherMoments()
+      checkpointing?.begin(state, prunes: !isLastOfJob, since: start)
+    }
     // A save right after an evaluation is not the training time of the next one.
     if tokensSinceEvaluation == 0 { evaluationClock = .now }
   }
@@ -195,16 +202,13 @@ package final class Trainer {
 
 // Steps.
 extension Trainer {
-  private func takeStep(
-    resumedSteps: Int, start: ContinuousClock.Instant
-  ) throws -> TrainingStep.Outcome {
-    let stepStart = ContinuousClock.now
+  private func takeStep() throws -> TrainingStep.Outcome {
+    let start = ContinuousClock.now
     hasTakenStep = true
-    let rows = batchRows()
     let number = state.globalStep + 1
     let rate = schedule.rate(atStep: number)
     let outcome = try step.take(
-      rows, step: number, epoch: state.cursor.epoch, learningRate: rate,
+      batchRows(), step: number, epoch: state.cursor.epoch, learningRate: rate,
       stopRequested: isStopRequested,
       parametersWillChange: { checkpointing?.parametersWillChange() })
     state.globalStep = number
@@ -225,14 +229,31 @@ extension Trainer {
       gradientNorm: outcome.gradientNorm, rowsByRank: outcome.rowsByRank,
       tokensByRank: outcome.tokensByRank)
     communicator.orAbort { try log(record) }
-    checkpointing?.stepped(tokens: tokens, took: ContinuousClock.now - stepStart)
-    report.step(
-      record, of: state.maxSteps, resumedSteps: resumedSteps, elapsed: ContinuousClock.now - start)
+    let duration = ContinuousClock.now - start
+    checkpointing?.stepped(tokens: tokens, took: duration)
+    timing.add(tokens: tokens, seconds: duration.seconds)
+    speed.add(tokens: tokens, seconds: duration.seconds)
+    report.step(record, of: state.maxSteps, speed)
     return outcome
   }
 
-  /// Appends a line to metrics.jsonl; on a full disk it waits there for room.
-  func log(_ record: some Encodable) throws {
+  /// Logs where the time of the last steps went: now and then, and before whatever else is logged or
+  /// saved, so that no record is of steps on both sides of a checkpoint; a collective call.
+  ///
+  /// - Parameter isLast: Whether the job stops here.
+  private func logTiming(isLast: Bool) throws {
+    let interval = StepTiming.interval(total: state.maxSteps)
+    guard
+      state.globalStep.isMultiple(of: interval) || state.isEvaluationPending || isLast
+        || isDue(options.saveEvery)
+    else { return }
+    let record = try timing.record(
+      step: state.globalStep, epoch: state.epoch, replica.phases, communicator)
+    communicator.orAbort { try log(record) }
+  }
+
+  /// Appends a line to metrics.jsonl, and to TensorBoard's events; on a full disk it waits for room.
+  func log(_ record: some RunRecord) throws {
     guard try setup.run?.append(record) == true, !hasWarnedOfFullDisk else { return }
     hasWarnedOfFullDisk = true
     report.warn("\(options.output)/metrics.jsonl cannot be written: its lines wait for room")

@@ -17,7 +17,7 @@ extension Trainer {
     let trainingSeconds = (ContinuousClock.now - evaluationClock).seconds
     let peak = try communicator.peakMemory().max() ?? 0
     let start = ContinuousClock.now
-    let metrics = try validationMetrics("evaluation")
+    let metrics = try communicator.span(.evaluation) { try validationMetrics("evaluation") }
     try communicator.onRoot("evaluation", step: state.globalStep) {
       guard let metrics else { return }
       let record = EvaluationRecord(

@@ -74,6 +74,9 @@ extension Trainer {
     try communicator.agree {
       guard let run = setup.run else { return }
       try run.openMetrics(keeping: setup.resumed?.metricsBytes ?? 0)
+      if options.tensorboard {
+        try run.openEvents(host: communicator.host, firstStep: state.globalStep + 1)
+      }
       try run.writeConfiguration(
         RunConfiguration(
           options, state.trajectory, state, validation: setup.validation, communicator,

@@ -143,6 +143,10 @@ package struct TrainingOptions: Sendable {
   package var watchdog = Duration.seconds(300)
   /// Steps between comparisons of the ranks' parameters; 0 for none.
   package var checkReplicasEvery = 100
+  /// Whether RUN/tensorboard is written.
+  package var tensorboard = false
+  /// Steps that RUN/trace-STEP.json is written of.
+  package var trace: TracedSteps?
   /// A step after which the run saves and stops as if it had been preempted.
   package var stopAt: Int?
   /// Whether all is read and checked but nothing written: what `RunPlan` asks for.

@@ -61,7 +61,7 @@ package final class TrainingStep {
   func scatterMoments() throws { try exchange.scatterMoments() }
 
   /// - Parameters:
-  ///   - rows: The global batch.
+  ///   - globalBatch: Its rows; cutting it out of the epoch is a part of the step.
   ///   - step: Global step, from 1.
   ///   - epoch: From 0.
   ///   - stopRequested: Whether this rank was asked to stop.
@@ -69,11 +69,12 @@ package final class TrainingStep {
   /// - Throws: `TrainingError` for a loss or gradient that is not finite, before any
   ///   parameter changes, on every rank alike. A row that cannot be read ends the job.
   package func take(
-    _ rows: [Int], step: Int, epoch: Int, learningRate: Double, stopRequested: Bool,
-    parametersWillChange: () -> Void
+    _ globalBatch: @autoclosure () -> [Int], step: Int, epoch: Int, learningRate: Double,
+    stopRequested: Bool, parametersWillChange: () -> Void
   ) throws -> Outcome {
     communicator.enter("forward and backward", step: step)
     phases.start()
+    let rows = globalBatch()
     let lengths = communicator.orAbort { try data.lengths(of: rows) }
     let parts = bisect(lengths: lengths, parts: trajectory.microBatches)
     let shares = (0..<communicator.size).map { tree.parts(of: $0).flatMap { parts[$0] } }
@@ -113,6 +114,7 @@ package final class TrainingStep {
         number: step, learningRate: learningRate, weightDecay: trajectory.weightDecay,
         gradientNorm: norm, maxNorm: trajectory.maxGradNorm))
     phases.end(.optimizer)
+    phases.finish(step: step)
     return Outcome(
       loss: loss, gradientNorm: norm, rowsByRank: shares.map(\.count),
       tokensByRank: tokensByRank, isStopRequested: sums[trajectory.microBatches] > 0)

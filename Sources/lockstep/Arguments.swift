@@ -21,6 +21,10 @@ extension TrainingOptions.Interval: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
+extension TracedSteps: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}
+
 extension TrainingOptions.PositiveWeight: ExpressibleByArgument {
   public init?(argument: String) {
     self = argument == "auto" ? .automatic : .file(path: argument)

@@ -17,7 +17,9 @@ struct FlagOrigins {
     let own = parts?.own ?? Array(arguments.dropFirst())
     for (index, argument) in own.enumerated() where argument.hasPrefix("--") {
       let words = argument.dropFirst(2).split(separator: "=", maxSplits: 1)
-      guard let name = words.first else { continue }
+      guard var name = words.first else { continue }
+      // The way to turn a switch off that a recipe turns on.
+      if name.hasPrefix("no-") { name = name.dropFirst(3) }
       let next = own.indices.contains(index + 1) ? own[index + 1] : ""
       given[String(name)] = (.commandLine, words.count > 1 ? String(words[1]) : next)
     }

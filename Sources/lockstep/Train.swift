@@ -114,6 +114,16 @@ struct Train: ParsableCommand {
   @Option(help: "Steps between comparisons of the ranks' parameters; 0: never.")
   var checkReplicasEvery = 100
   @Flag(
+    inversion: .prefixedNo,
+    help: "Write the curves of metrics.jsonl for TensorBoard too, to tensorboard in the run.")
+  var tensorboard = false
+  @Option(
+    help: """
+      Steps of which a timeline of every rank is written, to trace-STEP.json in the run, for \
+      ui.perfetto.dev: 20, 20:25 or 20:25,400.
+      """)
+  var trace: TracedSteps?
+  @Flag(
     help: """
       Read and check what training would, print the resolved configuration and the plan, and write \
       nothing.
@@ -218,6 +228,8 @@ struct Train: ParsableCommand {
     options.verifyShards = verifyShards
     options.watchdog = .seconds(watchdog)
     options.checkReplicasEvery = checkReplicasEvery
+    options.tensorboard = tensorboard
+    options.trace = trace
     options.stopAt = stopAt
     return options
   }

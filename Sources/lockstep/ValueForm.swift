@@ -91,6 +91,15 @@ extension TrainingOptions.Interval: RecipeValue {
   }
 }
 
+extension TracedSteps: RecipeValue {
+  static var form: ValueForm {
+    .either(
+      "steps from 1 such as 20, 20:25 or 20:25,400",
+      ["type": .string("integer"), "minimum": .integer(1)],
+      ["type": .string("string"), "pattern": .string("^[0-9]+(:[0-9]+)?(,[0-9]+(:[0-9]+)?)*$")])
+  }
+}
+
 extension TrainingOptions.PositiveWeight: RecipeValue {
   static var form: ValueForm {
     ValueForm(text: "auto, or a file", schema: ["type": .string("string")])

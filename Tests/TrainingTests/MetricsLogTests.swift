@@ -23,10 +23,10 @@ import Testing
       // Room for a part of the second line only.
       limit(13)
       for n in 2...4 { try log.append(["n": n]) }
-      guard log.isBehind, (try? log.writeWaiting()) == nil else { exit(4) }
+      guard log.file.isBehind, (try? log.file.writeWaiting()) == nil else { exit(4) }
       limit(.max)
       try log.append(["n": 5])
-      guard !log.isBehind, try log.writeWaiting() == 40 else { exit(5) }
+      guard !log.file.isBehind, try log.file.writeWaiting() == 40 else { exit(5) }
       exit(3)
     }
     let text = try String(contentsOfFile: path, encoding: .utf8)

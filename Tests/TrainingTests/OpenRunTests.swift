@@ -1,9 +1,16 @@
 import Foundation
+import TensorBoard
 import Testing
 
 @testable import Training
 
 @Suite struct OpenRunTests {
+  private struct Event: RunRecord {
+    var event: String
+    var step = 1
+    var scalars: [Scalar] { [Scalar("test/one", 1)] }
+  }
+
   private let path = NSTemporaryDirectory() + "/lockstep-run-\(UInt64.random(in: 0 ... .max))"
 
   @Test("a second job on a run folder waits, then is refused with the holder's name")
@@ -25,12 +32,12 @@ import Testing
     defer { try? FileManager.default.removeItem(atPath: path) }
     let run = try OpenRun(path: path)
     try run.openMetrics(keeping: 0)
-    try run.append(["event": "one"])
+    try run.append(Event(event: "one"))
     let known = try run.writeWaitingMetrics().bytes
-    try run.append(["event": "lost"])
+    try run.append(Event(event: "lost"))
     try run.openMetrics(keeping: known)
-    try run.append(["event": "two"])
+    try run.append(Event(event: "two"))
     let text = try String(contentsOfFile: path + "/metrics.jsonl", encoding: .utf8)
-    #expect(text == "{\"event\":\"one\"}\n{\"event\":\"two\"}\n")
+    #expect(text == "{\"event\":\"one\",\"step\":1}\n{\"event\":\"two\",\"step\":1}\n")
   }
 }
