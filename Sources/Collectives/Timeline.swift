@@ -100,10 +100,11 @@ package final class Timeline {
 }
 
 extension Timeline {
-  /// Records the messages of a step that are complete now.
+  /// Records the messages of a step that are complete now, if it has any.
   ///
   /// - Parameter bucket: -1 for words.
   func record(_ step: ReductionTree.Step, from start: UInt64, on lane: Lane, bucket: Int) {
+    guard !step.send.isEmpty || !step.receive.isEmpty else { return }
     var span = Span(kind: .transfer, start: start, end: Self.now)
     span.lane = lane
     span.number = Int32(bucket)

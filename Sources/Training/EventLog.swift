@@ -7,12 +7,16 @@ import TensorBoard
 /// Each job writes a file of its own, which begins by voiding the steps that it does again.
 final class EventLog {
   let file: GrowingFile
+  private let labels: [String]
 
   /// Creates the folder if need be, and this job's file in it.
   ///
-  /// - Parameter firstStep: What this job does first.
+  /// - Parameters:
+  ///   - firstStep: What this job does first.
+  ///   - labels: The model's.
   /// - Throws: `TrainingError` naming the folder or the file.
-  init(folder: String, host: String, firstStep: Int) throws {
+  init(folder: String, host: String, firstStep: Int, labels: [String]) throws {
+    self.labels = labels
     let names: [String]
     do {
       try FileManager.default.createDirectory(
@@ -32,7 +36,7 @@ final class EventLog {
   ///
   /// - Throws: `TrainingError` when more is waiting than can be kept.
   func append(_ record: some RunRecord) throws {
-    let scalars = try record.scalars
+    let scalars = try record.scalars(labels: labels)
     guard !scalars.isEmpty else { return }
     try file.append(try EventRecord.scalars(scalars, step: record.step, at: .now))
   }

@@ -47,9 +47,12 @@ package final class OpenRun {
 
   /// Has records written to RUN/tensorboard too.
   ///
-  /// - Parameter firstStep: What this job does first.
-  func openEvents(host: String, firstStep: Int) throws {
-    events = try EventLog(folder: path + "/tensorboard", host: host, firstStep: firstStep)
+  /// - Parameters:
+  ///   - firstStep: What this job does first.
+  ///   - labels: The model's.
+  func openEvents(host: String, firstStep: Int, labels: [String]) throws {
+    events = try EventLog(
+      folder: path + "/tensorboard", host: host, firstStep: firstStep, labels: labels)
   }
 
   /// Appends one line to metrics.jsonl, and its numbers to RUN/tensorboard, now or once there is room

@@ -5,7 +5,8 @@ import TensorBoard
 package protocol RunRecord: Encodable {
   /// Global step, from 1.
   var step: Int { get }
-  var scalars: [Scalar] { get throws }
+  /// - Parameter labels: The model's, in its order: a list of as many numbers is theirs.
+  func scalars(labels: [String]) throws -> [Scalar]
 }
 
 /// A line of metrics.jsonl for one optimizer step.
@@ -34,7 +35,7 @@ package struct StepRecord: RunRecord, Codable, Sendable, Equatable {
     case tokensByRank = "tokens_by_rank"
   }
 
-  package var scalars: [Scalar] {
+  package func scalars(labels: [String]) -> [Scalar] {
     [
       Scalar("train/loss", loss), Scalar("train/learning_rate", learningRate),
       Scalar("train/grad_norm", gradientNorm),
@@ -73,7 +74,7 @@ package struct TimingRecord: RunRecord, Codable, Sendable, Equatable {
   }
 
   /// Of phases the seconds a step, mean over the ranks.
-  package var scalars: [Scalar] {
+  package func scalars(labels: [String]) -> [Scalar] {
     let phases = [
       ("data", phasesByRank.data), ("forward", phasesByRank.forward),
       ("backward", phasesByRank.backward), ("exchange", phasesByRank.exchange),
@@ -118,27 +119,30 @@ package struct EvaluationRecord: RunRecord, Sendable {
     try values.encode(peakMegabytes, forKey: .peakMegabytes)
   }
 
-  /// Every number of the record, those of labels too, by its path: `eval/f1`, `eval/per_label/joy/f1`.
-  package var scalars: [Scalar] {
-    get throws {
-      var object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
-      // The first three say where the others belong; training's speed is plotted with its steps.
-      if var keyed = object as? [String: Any] {
-        for key in ["event", "step", "epoch", "tokens_per_second", "peak_rss_mb"] {
-          keyed[key] = nil
-        }
-        object = keyed
+  /// Every number of the record, those of labels too, by its path: `eval/f1`, `eval/per_label/f1/joy`.
+  package func scalars(labels: [String]) throws -> [Scalar] {
+    var object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
+    // The first three say where the others belong; training's speed is plotted with its steps.
+    if var keyed = object as? [String: Any] {
+      for key in ["event", "step", "epoch", "tokens_per_second", "peak_rss_mb"] {
+        keyed[key] = nil
       }
-      return numbers(in: object, "eval") + [Scalar("memory/peak_rss_mb", peakMegabytes)]
+      object = keyed
     }
+    return numbers(in: object, "eval", labels) + [Scalar("memory/peak_rss_mb", peakMegabytes)]
   }
 }
 
-/// The numbers of nested objects by their path, in its order. What is undefined has none.
-private func numbers(in value: Any, _ path: String) -> [Scalar] {
+/// The numbers of nested objects by their path, in its order, those of a list by the labels. What is
+/// undefined has none.
+private func numbers(in value: Any, _ path: String, _ labels: [String]) -> [Scalar] {
   switch value {
   case let object as [String: Any]:
-    object.sorted { $0.key < $1.key }.flatMap { numbers(in: $0.value, path + "/" + $0.key) }
+    object.sorted { $0.key < $1.key }.flatMap {
+      numbers(in: $0.value, path + "/" + $0.key, labels)
+    }
+  case let list as [Any] where list.count == labels.count:
+    zip(labels, list).flatMap { numbers(in: $1, path + "/" + $0, labels) }
   case let number as NSNumber: [Scalar(path, number.doubleValue)]
   default: []
   }
@@ -165,5 +169,5 @@ package struct CheckpointRecord: RunRecord, Codable, Sendable, Equatable {
   }
 
   /// None: what a save costs is no curve.
-  package var scalars: [Scalar] { [] }
+  package func scalars(labels: [String]) -> [Scalar] { [] }
 }

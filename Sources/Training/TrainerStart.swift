@@ -75,7 +75,9 @@ extension Trainer {
       guard let run = setup.run else { return }
       try run.openMetrics(keeping: setup.resumed?.metricsBytes ?? 0)
       if options.tensorboard {
-        try run.openEvents(host: communicator.host, firstStep: state.globalStep + 1)
+        try run.openEvents(
+          host: communicator.host, firstStep: state.globalStep + 1,
+          labels: replica.model.configuration.labelNames)
       }
       try run.writeConfiguration(
         RunConfiguration(

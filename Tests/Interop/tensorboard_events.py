@@ -8,9 +8,7 @@ are done again. TensorBoard reads the files twice: as a library, and as the serv
 
 import argparse
 import json
-import os
 import pathlib
-import signal
 import socket
 import subprocess
 import sys
@@ -22,21 +20,24 @@ import urllib.request
 import numpy
 from tensorboard.backend.event_processing import event_accumulator
 
-from tiny_job import TinyJob, records
+from tiny_job import TinyJob, kill, records
 
 STEPS = 240
 
 
-def numbers(value, path):
-    """The numbers of nested objects, by path; lists and nulls have none."""
+def numbers(value, path, labels):
+    """The numbers of nested objects, by path, and of lists, by label; nulls have none."""
+    if isinstance(value, list):
+        assert len(value) == len(labels), f"{path}: {len(value)} numbers of {len(labels)} labels"
+        value = dict(zip(labels, value))
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from numbers(inner, f"{path}/{key}")
+            yield from numbers(inner, f"{path}/{key}", labels)
     elif isinstance(value, (int, float)):
         yield path, value
 
 
-def expected_scalars(run):
+def expected_scalars(run, labels):
     """By tag the (step, value) pairs that metrics.jsonl gives, as docs/formats.md has them."""
     scalars = {}
     for record in records(run):
@@ -50,7 +51,7 @@ def expected_scalars(run):
         elif record["event"] == "evaluation":
             aside = ("event", "step", "epoch", "tokens_per_second", "peak_rss_mb")
             rest = {key: value for key, value in record.items() if key not in aside}
-            values = [("memory/peak_rss_mb", record["peak_rss_mb"]), *numbers(rest, "eval")]
+            values = [("memory/peak_rss_mb", record["peak_rss_mb"]), *numbers(rest, "eval", labels)]
         for tag, value in values:
             scalars.setdefault(tag, []).append((step, value))
     return scalars
@@ -84,7 +85,8 @@ def fetch(port, path, **query):
         return json.load(response)
 
 
-def read_from_server(run, tags):
+def read_from_server(run, counts):
+    """What the server has once it has so many numbers of each tag, or after two minutes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -95,17 +97,16 @@ def read_from_server(run, tags):
     try:
         deadline = time.monotonic() + 120
         while True:
+            # The server reads files beside its answers: at first it may have a part of them.
             try:
-                known = fetch(port, "tags").get("tensorboard", {})
-                if set(tags) <= set(known):
-                    break
+                found = {
+                    tag: [(step, value) for _, step, value in fetch(port, "scalars", run="tensorboard", tag=tag)]
+                    for tag in fetch(port, "tags").get("tensorboard", {})}
             except OSError:
-                known = {}
-            assert time.monotonic() < deadline, f"the server knows {len(known)} of {len(tags)} tags"
+                found = {}
+            if {tag: len(pairs) for tag, pairs in found.items()} == counts or time.monotonic() > deadline:
+                return found
             time.sleep(0.5)
-        return {
-            tag: [(step, value) for _, step, value in fetch(port, "scalars", run="tensorboard", tag=tag)]
-            for tag in known}
     finally:
         server.terminate()
         server.wait()
@@ -118,8 +119,7 @@ def train_with_kill(job, run):
     while not any(record["step"] >= 110 for record in records(run)):
         assert process.poll() is None, f"exit code {process.returncode} before step 110"
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill(process)
     before = read_as_library(run / "tensorboard")
     job.train(run, 2, *options)
     resumed = [record["step"] for record in records(run) if record["event"] == "resume"]
@@ -139,11 +139,13 @@ def main():
         scratch = pathlib.Path(folder)
         job, run = TinyJob(arguments.lockstep, scratch), scratch / "run"
         train_with_kill(job, run)
-        expected = expected_scalars(run)
+        labels = json.loads((scratch / "train" / "manifest.json").read_text())["label_names"]
+        expected = expected_scalars(run, labels)
         assert [step for step, _ in expected["train/loss"]] == list(range(1, STEPS + 1))
-        assert any(tag.startswith("eval/per_label/") for tag in expected), sorted(expected)
+        assert {f"eval/per_label/f1/{label}" for label in labels} < set(expected), sorted(expected)
         compare("EventAccumulator", read_as_library(run / "tensorboard"), expected)
-        compare("tensorboard's server", read_from_server(run, expected), expected)
+        counts = {tag: len(pairs) for tag, pairs in expected.items()}
+        compare("tensorboard's server", read_from_server(run, counts), expected)
 
 
 main()

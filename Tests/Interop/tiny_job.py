@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -33,17 +34,36 @@ class TinyJob:
         subprocess.run([str(part) for part in (self.lockstep, *arguments)], check=True)
 
     def start(self, output, ranks, *options):
-        """A training into the folder `output`, in a process group of its own."""
+        """A training into the folder `output`."""
         launcher = [REPOSITORY / "launch" / "local", "-n", ranks, "--threads", 1, "--no-bind", "--"]
         command = [
             *launcher, self.lockstep, "train", "--model", self.model, "--initial-weights", "random",
             "--train", self.scratch / "train", "--validation", self.scratch / "dev",
             "--output", output, *options]
-        return subprocess.Popen([str(part) for part in command], start_new_session=True)
+        return subprocess.Popen([str(part) for part in command])
 
     def train(self, output, ranks, *options):
         process = self.start(output, ranks, *options)
         assert process.wait(timeout=300) == 0, f"exit code {process.returncode} of {ranks} ranks"
+
+
+def kill(process):
+    """Ends a job's launcher and its ranks at once, as a machine that fails does."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # It has ended meanwhile.
+    job = {process.pid}
+    while more := {pid for pid, parent in parents.items() if parent in job} - job:
+        job |= more
+    for pid in job:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait()
 
 
 def records(run):

@@ -8,7 +8,7 @@ import Testing
   private struct Event: RunRecord {
     var event: String
     var step = 1
-    var scalars: [Scalar] { [Scalar("test/one", 1)] }
+    func scalars(labels: [String]) -> [Scalar] { [Scalar("test/one", 1)] }
   }
 
   private let path = NSTemporaryDirectory() + "/lockstep-run-\(UInt64.random(in: 0 ... .max))"

@@ -21,7 +21,7 @@ import Testing
           "tokens_per_second",
         ])
     let scalars = Dictionary(
-      uniqueKeysWithValues: record.scalars.map { ($0.tag, $0.value) })
+      uniqueKeysWithValues: record.scalars(labels: []).map { ($0.tag, $0.value) })
     #expect(scalars["train/tokens_per_second"] == 500)
     #expect(scalars["phases/data"] == 0.05)
     #expect(scalars["phases/exchange"] == 0.1)
@@ -33,22 +33,25 @@ import Testing
     struct Metrics: TaskMetrics {
       let loss = 0.5
       let areaUnderCurve: Double? = nil
-      let perLabel = ["joy": ["f1": 0.25, "support": 3]]
+      let perLabel = ["f1": [0.25, 0.5], "rates": [1]]
+      let perType = ["PER": ["support": 3]]
       var headline: [(name: String, value: Double?)] { [] }
       var scores: [(name: String, value: Double?)] { [] }
       enum CodingKeys: String, CodingKey {
         case loss
         case areaUnderCurve = "roc_auc"
         case perLabel = "per_label"
+        case perType = "per_type"
       }
     }
     let record = EvaluationRecord(
       step: 3, epoch: 1, trainLoss: 0.75, metrics: Metrics(), seconds: 2, tokensPerSecond: 9,
       peakMegabytes: 100)
     #expect(
-      try record.scalars == [
-        Scalar("eval/loss", 0.5), Scalar("eval/per_label/joy/f1", 0.25),
-        Scalar("eval/per_label/joy/support", 3), Scalar("eval/seconds", 2),
+      try record.scalars(labels: ["joy", "anger"]) == [
+        Scalar("eval/loss", 0.5), Scalar("eval/per_label/f1/joy", 0.25),
+        Scalar("eval/per_label/f1/anger", 0.5), Scalar("eval/per_type/PER/support", 3),
+        Scalar("eval/seconds", 2),
         Scalar("eval/train_loss", 0.75), Scalar("memory/peak_rss_mb", 100),
       ])
   }
