@@ -16,7 +16,8 @@ let strict: [SwiftSetting] =
 // and the package has one more program, whose main function is libFuzzer's.
 let isFuzzed = Context.environment["LOCKSTEP_FUZZ"] != nil
 let fuzzFlags = ["-sanitize=fuzzer,address"]
-let settings = cpuFlags + strict + (isFuzzed ? [.unsafeFlags(fuzzFlags)] : [])
+let portableSettings = strict + (isFuzzed ? [.unsafeFlags(fuzzFlags)] : [])
+let settings = cpuFlags + portableSettings
 
 let argumentParser: Target.Dependency =
   .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -30,6 +31,12 @@ func cLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// A module whose time does not go into vectors: it also runs on a processor that lacks them, as far as
+/// the message that says so, and as `lockstep doctor`.
+func portable(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: portableSettings)
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -50,35 +57,40 @@ let package = Package(
     cLibrary("COpenMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
     cLibrary("CHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
 
+    .systemLibrary(name: "CProcessor"),
+
+    portable("Processors", ["CProcessor"]),
     module("Tiles"),
     .target(name: "Tiles512", dependencies: ["Tiles"], swiftSettings: wideFlags + strict),
-    module("Kernels", ["COpenBLAS", "Tiles", "Tiles512"]),
-    module("HDF5", ["CHDF5"]),
-    module("Manifests", [crypto]),
+    module("Kernels", ["COpenBLAS", "Processors", "Tiles", "Tiles512"]),
+    portable("HDF5", ["CHDF5"]),
+    portable("Manifests", [crypto]),
     module("Tokenizers", [crypto]),
     module("Encoders", ["Kernels", "Manifests"]),
-    module("Shards", ["HDF5", "Manifests"]),
-    module("Checkpoints", ["Manifests"]),
-    module("Collectives", ["COpenMPI"]),
-    module("Reports", ["Manifests"]),
+    portable("Shards", ["HDF5", "Manifests"]),
+    portable("Checkpoints", ["Manifests"]),
+    portable("Collectives", ["COpenMPI"]),
+    portable("Reports", ["Manifests"]),
     .target(
       name: "TensorBoard", dependencies: [protobuf], exclude: ["event.proto"],
-      swiftSettings: settings),
-    module(
+      swiftSettings: strict),
+    portable(
       "Training",
       ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "TensorBoard", yams]),
-    module(
+    portable("Diagnostics", ["Collectives", "HDF5", "Kernels", "Manifests", "Processors"]),
+    portable(
       "Benchmarks",
       ["Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "Tokenizers"]),
     .executableTarget(
       name: "lockstep",
       dependencies: [
-        "Benchmarks", "Training", "Encoders", "Kernels", "Shards", "Checkpoints", "Collectives",
-        "Manifests", "Reports", "Tokenizers",
+        "Benchmarks", "Diagnostics", "Training", "Encoders", "Kernels", "Shards", "Checkpoints",
+        "Collectives", "Manifests", "Processors", "Reports", "Tokenizers",
         argumentParser, yams,
       ],
-      swiftSettings: settings),
+      swiftSettings: portableSettings),
 
+    tests(of: "Processors", ["Processors"]),
     tests(of: "Kernels", ["Kernels"]),
     tests(of: "HDF5", ["HDF5"]),
     tests(of: "Manifests", ["Manifests"]),
@@ -91,6 +103,7 @@ let package = Package(
     tests(
       of: "Training",
       ["GoldenFolders", "Training", "Encoders", "Kernels", "Checkpoints", "Shards", "TensorBoard"]),
+    tests(of: "Diagnostics", ["Diagnostics", "Processors"]),
     tests(of: "Benchmarks", ["Benchmarks", "Encoders", "Kernels"]),
     tests(of: "Rank", ["Collectives", "GoldenFolders", "lockstep", "rank-checks"]),
     // What Tests/RankTests starts under mpirun, once a rank.

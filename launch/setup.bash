@@ -33,6 +33,7 @@ package_probes=(
   'openssh-server command:sshd'
   'openssh-client command:ssh'
   'iproute2 command:ip'
+  'qemu-user command:qemu-x86_64'
 )
 
 say() { printf '%s\n' "$*" >&2; }

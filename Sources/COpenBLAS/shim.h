@@ -44,12 +44,3 @@ static inline int lockstep_unbind_thread(void) {
   memset(all, 0xff, sizeof all);
   return (int)syscall(SYS_sched_setaffinity, 0, sizeof all, all);
 }
-
-/// Whether the processor and the system have AVX-512's foundation, which the tiles of 32 columns need.
-static inline int lockstep_has_avx512(void) {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f");
-#else
-  return 0;
-#endif
-}

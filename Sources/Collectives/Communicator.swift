@@ -12,6 +12,8 @@ import Glibc
 package final class Communicator {
   /// The number of ranks that the launcher's environment announces; nil without a launcher.
   package static var launcherSize: Int? { Launcher.current?.size }
+  /// The variable that announces it; nil without a launcher.
+  package static var launcherSource: String? { Launcher.current?.source }
   /// This process's rank by the launcher's environment; nil without a launcher.
   package static var launcherRank: Int? { Launcher.current?.rank }
 
@@ -35,7 +37,8 @@ package final class Communicator {
   package private(set) var heartbeats: Heartbeats?
   /// Where this rank records what it does; nil for nowhere.
   package var timeline: Timeline?
-  private var usesMPI: Bool
+  /// Whether MPI was started and has not ended.
+  private(set) var usesMPI: Bool
 
   /// Joins the job that the launcher started.
   ///

@@ -30,7 +30,7 @@ struct NeighbourProcesses {
 
   /// What is the same for processes that see each other by the same numbers: the boot of the kernel
   /// and the PID namespace.
-  private static func processWorld() -> String {
+  static func processWorld() -> String {
     let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)
     let space = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
     return (boot ?? "") + (space ?? "")

@@ -1,4 +1,4 @@
-import COpenBLAS
+import Processors
 import Tiles
 import Tiles512
 
@@ -13,7 +13,7 @@ struct TileKernel: Sendable, Equatable {
   static let avx512 = TileKernel(rows: 12, columns: 32)
 
   /// Those that run here, the fastest first.
-  static let available = lockstep_has_avx512() != 0 ? [avx512, avx2] : [avx2]
+  static let available = Processor.current.hasAVX512 ? [avx512, avx2] : [avx2]
 
   /// Rows of the tile for the last `remaining` rows of a matrix.
   func height(_ remaining: Int) -> Int {

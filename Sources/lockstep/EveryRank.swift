@@ -5,15 +5,17 @@ import Training
 /// Does a command's work on every rank that a launcher started, or in this process alone.
 ///
 /// - Parameters:
+///   - patience: How long a rank may give no sign of life.
 ///   - work: Collective; an error that it throws comes from `Communicator.agree`, so that every rank
 ///     throws it.
 ///   - show: Called on rank 0.
 func onEveryRank<Result>(
-  _ work: (Communicator) throws -> Result, show: (Result) throws -> Void
+  patience: Duration = .seconds(300), _ work: (Communicator) throws -> Result,
+  show: (Result) throws -> Void
 ) throws {
   let communicator = try Communicator(exitCode: ExitCodes.code)
   do {
-    try communicator.watch(patience: .seconds(300), isStopRequested: { false })
+    try communicator.watch(patience: patience, isStopRequested: { false })
     let result = try work(communicator)
     if communicator.rank == 0 { try show(result) }
   } catch {

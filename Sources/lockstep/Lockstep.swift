@@ -1,7 +1,7 @@
 import ArgumentParser
 import Collectives
 import Foundation
-import Kernels
+import Processors
 import Training
 
 @main
@@ -20,19 +20,21 @@ struct Lockstep: ParsableCommand {
     version: Release.version,
     subcommands: [
       Tokenize.self, Shard.self, Train.self, Evaluate.self, Predict.self, Export.self, Inspect.self,
-      Verify.self, Report.self, RecipeCommand.self, Bench.self,
+      Verify.self, Report.self, RecipeCommand.self, Bench.self, Doctor.self,
     ])
 
   static func main() {
-    let missing = missingProcessorFeatures()
-    guard missing.isEmpty else {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    let missing = Processor.current.missingFeatures
+    // The doctor is for such machines too, and keeps to what they can run.
+    guard missing.isEmpty || arguments.first == "doctor" else {
       writeLine(
         "lockstep: error: this processor: expected AVX2 and FMA, found no "
-          + "\(missing.joined(separator: ", ")); build without the CPU flags of Package.swift")
+          + "\(missing.joined(separator: ", ")); build without the CPU flags of Package.swift, "
+          + "and see lockstep doctor")
       Foundation.exit(ExitCodes.internalError)
     }
     do {
-      let arguments = Array(CommandLine.arguments.dropFirst())
       var command = try parseAsRoot(Recipe.expand(arguments))
       try command.run()
     } catch {

@@ -121,12 +121,14 @@ class Hosts:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def shape(self, rate=None, delay=None):
-        """Bounds what every host sends, `1gbit`, and delays it, `0.1ms`; None: as fast as it goes.
+    def shape(self, rate=None, delay=None, only=None):
+        """Bounds what every host sends, `1gbit`, and delays it, `0.1ms`; None: as fast as it goes. Of one
+        host alone where `only` is its index.
 
         Raises `subprocess.CalledProcessError` where the kernel lacks tbf or netem.
         """
-        for name, device in zip(self.names, self.devices):
+        chosen = slice(None) if only is None else slice(only, only + 1)
+        for name, device in zip(self.names[chosen], self.devices[chosen]):
             queue = ["tc", "-n", name, "qdisc"]
             subprocess.run([*queue, "del", "dev", device, "root"], stderr=subprocess.DEVNULL)
             parent = ["root"]

@@ -1,0 +1,214 @@
+import COpenMPI
+import Glibc
+
+/// What a link between two ranks gives, measured with messages between them alone.
+package struct Link: Sendable, Equatable, Codable {
+  package let from: Int
+  package let to: Int
+  /// Half of the fastest round trip of a small message.
+  package let microseconds: Double
+  /// Long messages of `from` to `to`, 10^9 bytes a second.
+  package let gigabytesPerSecond: Double
+
+  package init(from: Int, to: Int, microseconds: Double, gigabytesPerSecond: Double) {
+    self.from = from
+    self.to = to
+    self.microseconds = microseconds
+    self.gigabytesPerSecond = gigabytesPerSecond
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case from, to
+    case microseconds = "latency_us"
+    case gigabytesPerSecond = "gigabytes_per_second"
+  }
+}
+
+/// How far another rank's clock is ahead of rank 0's.
+package struct ClockOffset: Sendable, Equatable, Codable {
+  package let rank: Int
+  package let seconds: Double
+  /// Half of the round trip by which it was read.
+  package let uncertainty: Double
+
+  package init(rank: Int, seconds: Double, uncertainty: Double) {
+    self.rank = rank
+    self.seconds = seconds
+    self.uncertainty = uncertainty
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case rank, seconds
+    case uncertainty = "uncertainty_seconds"
+  }
+}
+
+/// Messages between pairs of ranks, timed. Waits are the communicator's, so that a peer that dies or
+/// falls silent in one of them ends the job with its name.
+package final class LinkProbe {
+  private let communicator: Communicator
+  private let buffer: UnsafeMutableRawBufferPointer
+  private static let tag: Int32 = 7
+  /// Round trips of a small message, of which the fastest counts.
+  private static let roundTrips = 50
+  private static let smallBytes = 8
+  /// A link is measured with messages that double until one takes this long.
+  private static let leastNanoseconds: UInt64 = 40_000_000
+  private static let firstBytes = 64 << 10
+  private static let mostBytes = 16 << 20
+
+  package init(_ communicator: Communicator) {
+    self.communicator = communicator
+    buffer = .allocate(byteCount: Self.mostBytes, alignment: 4096)
+    // Touched now, so that no page fault is timed.
+    buffer.initializeMemory(as: UInt8.self, repeating: 1)
+  }
+
+  deinit { buffer.deallocate() }
+
+  /// Measures pairs of ranks, both directions of each; a collective call.
+  ///
+  /// - Parameter rounds: The same on every rank. Pairs of a round are measured at the same time and must
+  ///   have no rank twice.
+  /// - Returns: On every rank the links of all pairs, by rounds.
+  package func measure(_ rounds: [[(Int, Int)]]) throws(CollectiveError) -> [Link] {
+    var own: [Link] = []
+    for round in rounds {
+      // Nobody's messages meet those of the round before.
+      _ = try communicator.sumAll([0])
+      guard
+        let pair = round.first(where: { $0.0 == communicator.rank || $0.1 == communicator.rank })
+      else { continue }
+      let peer = pair.0 == communicator.rank ? pair.1 : pair.0
+      let isFirst = pair.0 == communicator.rank
+      let latency = try roundTrip(with: peer, isFirst: isFirst) / 2
+      // One direction, then the other; the sender has the time.
+      for sends in isFirst ? [true, false] : [false, true] {
+        if sends {
+          let rate = try send(to: peer)
+          own.append(
+            Link(
+              from: communicator.rank, to: peer, microseconds: Double(latency) / 1000,
+              gigabytesPerSecond: rate))
+        } else {
+          try receive(from: peer)
+        }
+      }
+    }
+    return try gather(own)
+  }
+
+  /// How far the clocks of `ranks` are ahead of rank 0's; a collective call.
+  package func clocks(of ranks: [Int]) throws(CollectiveError) -> [ClockOffset] {
+    var offsets: [Double] = []
+    for rank in ranks {
+      if communicator.rank == 0 {
+        var best: (trip: Double, offset: Double)?
+        for _ in 0..<Self.roundTrips {
+          let start = secondsSinceEpoch()
+          try exchange(.send, Self.smallBytes, rank)
+          try exchange(.receive, Self.smallBytes, rank)
+          let end = secondsSinceEpoch()
+          let there = buffer.loadUnaligned(as: Double.self)
+          if best.map({ end - start < $0.trip }) ?? true {
+            best = (end - start, there - (start + end) / 2)
+          }
+        }
+        if let best { offsets += [Double(rank), best.offset, best.trip / 2] }
+      } else if communicator.rank == rank {
+        for _ in 0..<Self.roundTrips {
+          try exchange(.receive, Self.smallBytes, 0)
+          buffer.storeBytes(of: secondsSinceEpoch(), as: Double.self)
+          try exchange(.send, Self.smallBytes, 0)
+        }
+      }
+    }
+    let all = try communicator.gatherAll(offsets.map(\.bitPattern)).flatMap(\.self)
+      .map(Double.init(bitPattern:))
+    return stride(from: 0, to: all.count, by: 3).map {
+      ClockOffset(rank: Int(all[$0]), seconds: all[$0 + 1], uncertainty: all[$0 + 2])
+    }
+  }
+
+  /// Nanoseconds of the fastest.
+  private func roundTrip(with peer: Int, isFirst: Bool) throws(CollectiveError) -> UInt64 {
+    var best = UInt64.max
+    for _ in 0..<Self.roundTrips {
+      let start = monotonicNanoseconds()
+      try exchange(isFirst ? .send : .receive, Self.smallBytes, peer)
+      try exchange(isFirst ? .receive : .send, Self.smallBytes, peer)
+      best = min(best, monotonicNanoseconds() - start)
+    }
+    return best
+  }
+
+  /// Sends longer and longer messages, each of which is answered, and gives the rate of the last one.
+  private func send(to peer: Int) throws(CollectiveError) -> Double {
+    var bytes = Self.firstBytes
+    while true {
+      // Twice: the first of a size sets up what the second then finds.
+      var took = UInt64.max
+      for _ in 0..<2 {
+        let start = monotonicNanoseconds()
+        try exchange(.send, bytes, peer)
+        try exchange(.receive, Self.smallBytes, peer)
+        took = min(took, monotonicNanoseconds() - start)
+      }
+      let isLast = took >= Self.leastNanoseconds || 2 * bytes > Self.mostBytes
+      buffer.storeBytes(of: isLast ? 0 : UInt64(2 * bytes), as: UInt64.self)
+      try exchange(.send, Self.smallBytes, peer)
+      if isLast { return Double(bytes) / Double(max(1, took)) }
+      bytes *= 2
+    }
+  }
+
+  private func receive(from peer: Int) throws(CollectiveError) {
+    var bytes = Self.firstBytes
+    while bytes > 0 {
+      for _ in 0..<2 {
+        try exchange(.receive, bytes, peer)
+        try exchange(.send, Self.smallBytes, peer)
+      }
+      try exchange(.receive, Self.smallBytes, peer)
+      bytes = min(Int(truncatingIfNeeded: buffer.loadUnaligned(as: UInt64.self)), Self.mostBytes)
+    }
+  }
+
+  private enum Direction { case send, receive }
+
+  private func exchange(
+    _ direction: Direction, _ bytes: Int, _ peer: Int
+  ) throws(CollectiveError) {
+    var request: MPI_Request? = lockstep_request_null()
+    let (base, count, rank) = (buffer.baseAddress, Int32(bytes), Int32(peer))
+    let world = lockstep_comm_world()
+    switch direction {
+    case .send:
+      try communicator.check(
+        MPI_Isend(base, count, lockstep_byte(), rank, Self.tag, world, &request), "MPI_Isend")
+    case .receive:
+      try communicator.check(
+        MPI_Irecv(base, count, lockstep_byte(), rank, Self.tag, world, &request), "MPI_Irecv")
+    }
+    try communicator.wait(&request, count: 1, for: .transfer, "a message of a link's measurement")
+  }
+
+  private func gather(_ own: [Link]) throws(CollectiveError) -> [Link] {
+    let numbers = own.flatMap { link in
+      [Double(link.from), Double(link.to), link.microseconds, link.gigabytesPerSecond].map(
+        \.bitPattern)
+    }
+    let all = try communicator.gatherAll(numbers).flatMap(\.self).map(Double.init(bitPattern:))
+    return stride(from: 0, to: all.count, by: 4).map {
+      Link(
+        from: Int(all[$0]), to: Int(all[$0 + 1]), microseconds: all[$0 + 2],
+        gigabytesPerSecond: all[$0 + 3])
+    }
+  }
+}
+
+private func secondsSinceEpoch() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_REALTIME, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
