@@ -52,8 +52,12 @@ package final class LinkProbe {
   /// Round trips of a small message, of which the fastest counts.
   private static let roundTrips = 50
   private static let smallBytes = 8
-  /// A link is measured with messages that double until one takes this long.
+  /// A link is measured with messages that double until the fastest of a size takes this long.
   private static let leastNanoseconds: UInt64 = 40_000_000
+  /// Messages of a size: on a machine that others use too, some find their receiver without a core.
+  private static let repetitions = 3...8
+  /// After which a size has enough of them.
+  private static let mostNanoseconds: UInt64 = 100_000_000
   private static let firstBytes = 64 << 10
   private static let mostBytes = 16 << 20
 
@@ -146,29 +150,35 @@ package final class LinkProbe {
   private func send(to peer: Int) throws(CollectiveError) -> Double {
     var bytes = Self.firstBytes
     while true {
-      // Twice: the first of a size sets up what the second then finds.
-      var took = UInt64.max
-      for _ in 0..<2 {
+      var (fastest, total, count) = (UInt64.max, UInt64(0), 0)
+      var next = bytes
+      while next == bytes {
         let start = monotonicNanoseconds()
         try exchange(.send, bytes, peer)
         try exchange(.receive, Self.smallBytes, peer)
-        took = min(took, monotonicNanoseconds() - start)
+        let took = monotonicNanoseconds() - start
+        (fastest, total, count) = (min(fastest, took), total + took, count + 1)
+        let isEnough =
+          count >= Self.repetitions.lowerBound && total >= Self.mostNanoseconds
+          || count == Self.repetitions.upperBound
+        if isEnough {
+          let isLast = fastest >= Self.leastNanoseconds || 2 * bytes > Self.mostBytes
+          next = isLast ? 0 : 2 * bytes
+        }
+        buffer.storeBytes(of: UInt64(next), as: UInt64.self)
+        try exchange(.send, Self.smallBytes, peer)
       }
-      let isLast = took >= Self.leastNanoseconds || 2 * bytes > Self.mostBytes
-      buffer.storeBytes(of: isLast ? 0 : UInt64(2 * bytes), as: UInt64.self)
-      try exchange(.send, Self.smallBytes, peer)
-      if isLast { return Double(bytes) / Double(max(1, took)) }
-      bytes *= 2
+      if next == 0 { return Double(bytes) / Double(max(1, fastest)) }
+      bytes = next
     }
   }
 
+  /// - Note: What follows each message is the size of the next one, 0 for no other.
   private func receive(from peer: Int) throws(CollectiveError) {
     var bytes = Self.firstBytes
     while bytes > 0 {
-      for _ in 0..<2 {
-        try exchange(.receive, bytes, peer)
-        try exchange(.send, Self.smallBytes, peer)
-      }
+      try exchange(.receive, bytes, peer)
+      try exchange(.send, Self.smallBytes, peer)
       try exchange(.receive, Self.smallBytes, peer)
       bytes = min(Int(truncatingIfNeeded: buffer.loadUnaligned(as: UInt64.self)), Self.mostBytes)
     }

@@ -191,7 +191,8 @@ extension ExaminationText {
       lines.append(
         "all-reduce of \(size(sum.bytes)) over \(examination.ranks.count) ranks: "
           + "\(decimal(sum.milliseconds, 1)) ms, \(rate(sum.gigabytesPerSecond))")
-      if let needs = examination.needs {
+      // Ranks of one host exchange gradients in memory, without messages.
+      if let needs = examination.needs, examination.nodes.count > 1 {
         let milliseconds = Double(needs.gradient) / max(sum.gigabytesPerSecond, 1e-9) / 1e6
         lines.append(
           "the model's gradient, \(size(needs.gradient)), at that rate: "

@@ -28,8 +28,26 @@ extension Node {
     ]
   }
 
+  /// OpenBLAS's names for processors without AVX2, which it also takes newer ones for that it does not
+  /// know.
+  private static let oldCores = [
+    "Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Westmere", "Sandybridge", "Generic",
+    "Opteron", "Barcelona", "Bobcat", "Atom", "Nano",
+  ]
+
+  /// Products of training are lockstep's own; those that bench compares with are OpenBLAS's.
   private var blasFindings: [Finding] {
-    // Products of training are lockstep's own; those that bench compares with are OpenBLAS's.
+    guard let core = first.blas?.coreType, first.processor.hasAVX2, Self.oldCores.contains(core)
+    else { return blasThreadFindings }
+    return [
+      Finding(
+        .note, "blas-core", ranks, expected: "BLAS kernels with AVX2", found: "kernels for \(core)",
+        remedy: "OPENBLAS_CORETYPE=Haswell, or a newer OpenBLAS; training does not use them, the "
+          + "benchmarks' ceilings do")
+    ] + blasThreadFindings
+  }
+
+  private var blasThreadFindings: [Finding] {
     ranks.filter { ($0.blas?.threads ?? 1) > 1 && ranks.count > 1 }.map { rank in
       Finding(
         .note, "blas-threads", [rank], expected: "one BLAS thread a rank",

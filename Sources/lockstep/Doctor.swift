@@ -49,13 +49,12 @@ struct Doctor: ParsableCommand {
       } show: {
         try show($0)
       }
-    } catch let error as CollectiveError {
-      // MPI could not bring the ranks together: each is by itself, and the first one speaks.
+    } catch is CollectiveError {
+      // MPI could not bring the ranks together, which becomes a finding: each process is by itself, and
+      // the first one speaks.
       timer.cancel()
       guard Communicator.launcherRank ?? 0 == 0 else { return }
-      Lockstep.writeError(error)
       try show(examineAlone())
-      hasErrors = true
     }
     // On rank 0, which alone has shown it: another one's end would take rank 0's words along.
     if hasErrors { throw ArgumentParser.ExitCode(ExitCodes.internalError) }
@@ -123,8 +122,10 @@ struct Doctor: ParsableCommand {
     let named = ModelConfiguration(named: model, labelNames: ["LABEL_0", "LABEL_1"])
     let configuration = try isFolder ? ModelConfiguration(modelFolder: model) : named
     guard let configuration else {
-      throw ValidationError(
-        "--model \(model): expected a folder with config.json, or minilm, bert-base or bert-large")
+      throw TrainingError(
+        .usage, "--model",
+        expected: "a folder with config.json, or minilm, bert-base or bert-large",
+        found: model, remedy: "name one of them")
     }
     let summary = ModelSummary(configuration)
     return (

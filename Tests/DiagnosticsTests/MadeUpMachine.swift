@@ -13,7 +13,8 @@ func rank(
 ) -> RankFacts {
   let isLaunched = size > 1
   var facts = RankFacts(
-    rank: number, host: host, boot: host, kernel: "Linux 6.1.0", libc: "glibc 2.36", program: "abcdef",
+    rank: number, host: host, boot: host, kernel: "Linux 6.1.0", libc: "glibc 2.36",
+    program: "abcdef",
     processor: Processor(
       name: "A processor", hasAVX: true, hasAVX2: true, hasFMA: true, hasAVX512: false),
     blas: .init(configuration: "OpenBLAS 0.3.21", coreType: "Zen", threads: 1),

@@ -123,6 +123,14 @@ def several_ranks(tests, doctor):
             wrong.append(f"expected vader, found {result['ranks'][1]['messaging']}")
     tests.expect("two ranks", wrong)
 
+    bound = [*jobs.MPIRUN, "--map-by", "core"]
+    bound[bound.index("--bind-to") + 1] = "core"
+    code, output, result = doctor.run("bound", "--no-measure", ranks=2, launcher=tuple(bound))
+    misplaced = {"cores-overcommitted", "ranks-share-cores", "not-bound", "threads-exceed-binding"}
+    wrong = [] if result and not misplaced & set(kinds(result)) else [f"exit code {code}: {output[-2000:]}"]
+    if os.cpu_count() > 1:
+        tests.expect("two ranks bound to a core each", wrong)
+
     run = doctor.run("one-core", "--threads", 1, ranks=2, launcher=jobs.MPIRUN, before=ONE_CORE)
     tests.expect(
         "two ranks on one core", problems_with(*run, "cores-overcommitted", "error", ranks=[0, 1]))
@@ -149,10 +157,24 @@ def old_processors(tests, doctor):
         if other.returncode != 70 or b"expected AVX2 and FMA, found no AVX2" not in other.stderr:
             wrong.append(f"exit code {other.returncode} of another command: {other.stderr[-500:]}")
         tests.expect(f"a processor like {processor}", wrong)
+    emulator = (qemu, "-cpu", "Nehalem")
+    run = doctor.run("Nehalem-ranks", ranks=2, launcher=jobs.MPIRUN, before=emulator)
+    wrong = problems_with(*run, "processor", "error", ranks=[0, 1])
+    if run[2] and len(run[2]["links"]) != 2:
+        wrong.append(f"expected both directions of a link, found {run[2]['links']}")
+    tests.expect("two ranks on a processor like Nehalem", wrong)
     run = doctor.run("whole", "--no-measure", before=(qemu, "-cpu", "max"))
     tests.expect(
         "an emulated processor with all of it",
         [] if run[2] and "processor" not in kinds(run[2]) else [run[1][-2000:]])
+
+
+def strange_launcher(tests, doctor):
+    """As mpiexec of another MPI leaves its ranks: each alone, with the number of all in its environment."""
+    run = doctor.run("alien", "--no-measure", extra={"PMI_SIZE": "4", "PMI_RANK": "0"})
+    tests.expect("a launcher of another MPI", problems_with(*run, "launcher", "error", ranks=[0]))
+    code, output, _ = doctor.run("alien-2", "--no-measure", extra={"PMI_SIZE": "4", "PMI_RANK": "2"})
+    tests.expect("its other ranks are silent", [] if (code, output) == (0, "") else [f"exit code {code}: {output}"])
 
 
 def little_shared_memory(tests, doctor):
@@ -175,12 +197,20 @@ def slow_cable(tests, doctor):
     here.open()
     try:
         here.shape(rate="40mbit", only=1)
-        code, output, result = doctor.run("cable", "--threads", 1, ranks=3, launcher=here.launcher())
+        # Where others use the machine too, a host that gets no core for a while is slow indeed.
+        for _ in range(3):
+            code, output, result = doctor.run("cable", "--threads", 1, ranks=3, launcher=here.launcher())
+            wrong = problems_with_cable(code, output, result)
+            if not wrong:
+                break
     finally:
         here.close()
+    tests.expect("a slow cable", wrong)
+
+
+def problems_with_cable(code, output, result):
     if result is None:
-        tests.expect("a slow cable", [f"exit code {code}: {output[-2000:]}"])
-        return
+        return [f"exit code {code}: {output[-2000:]}"]
     slow = [found for found in result["findings"] if found["kind"] == "slow-host" and "sending" in found["found"]]
     wrong = [] if [found["hosts"] for found in slow] == [["node-b"]] else [
         f"expected node-b as slow in sending, found {slow} by {result['links']}"]
@@ -188,8 +218,7 @@ def slow_cable(tests, doctor):
         wrong.append(f"expected both directions of three pairs, found {result['links']}")
     if sorted(clock["rank"] for clock in result["clocks"]) != [1, 2] or "clock-skew" in kinds(result):
         wrong.append(f"expected the clocks of two hosts and no skew, found {result['clocks']}")
-    tests.expect("a slow cable", wrong)
-    tests.say(f"node-b: {slow[0]['found'] if slow else 'not found'}")
+    return wrong
 
 
 def main():
@@ -199,6 +228,7 @@ def main():
         this_machine(tests, doctor)
         several_ranks(tests, doctor)
         old_processors(tests, doctor)
+        strange_launcher(tests, doctor)
         little_shared_memory(tests, doctor)
         slow_cable(tests, doctor)
 
