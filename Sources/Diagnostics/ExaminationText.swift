@@ -139,6 +139,9 @@ package struct ExaminationText {
 
   private var launch: [String] {
     let launch = examination.launch
+    if examination.ranks.contains(where: { $0.processor.vectors == .none }) {
+      return ["", "no training here: this build does not run on the processor"]
+    }
     return [
       "",
       "start training here with \(counted(launch.ranks, "rank")) of "

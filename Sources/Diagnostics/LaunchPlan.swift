@@ -44,7 +44,8 @@ package struct LaunchPlan: Sendable, Equatable, Encodable {
     let train =
       "lockstep train --threads \(threads) --model MODEL --train SHARDS --validation SHARDS --output RUN"
     if hosts == 1, batch == nil {
-      return "launch/local -n \(ranks) --threads \(threads) -- "
+      let variables = settings(nodes).map { "OMPI_MCA_\($0.name)=\($0.value) " }.joined()
+      return variables + "launch/local -n \(ranks) --threads \(threads) -- "
         + train.replacing("--threads \(threads) ", with: "")
     }
     if batch?.system == "Slurm", nodes[0].first.launcher.name?.hasPrefix("srun") ?? false {
@@ -53,14 +54,18 @@ package struct LaunchPlan: Sendable, Equatable, Encodable {
     }
     let hostfile = batch == nil ? " --hostfile HOSTS" : ""
     return "mpirun -n \(ranks)\(hostfile) --map-by ppr:\(perHost):node:PE=\(threads) --bind-to core"
-      + settings(nodes) + " -x OMP_NUM_THREADS=1 -x OPENBLAS_NUM_THREADS=1 \(train)"
+      + settings(nodes).map { " --mca \($0.name) \($0.value)" }.joined()
+      + " -x OMP_NUM_THREADS=1 -x OPENBLAS_NUM_THREADS=1 \(train)"
   }
 
   /// What these machines need of Open MPI to be told.
-  private static func settings(_ nodes: [Node]) -> String {
+  private static func settings(_ nodes: [Node]) -> [(name: String, value: String)] {
     let kinds = nodes.flatMap { $0.messagingFindings + $0.memoryFindings(nil) }.map(\.kind)
-    return (kinds.contains("peer-memory") ? " --mca btl_vader_single_copy_mechanism none" : "")
-      + (kinds.contains("shared-memory") ? " --mca btl_vader_backing_directory /tmp" : "")
+    let remedies = [
+      ("peer-memory", "btl_vader_single_copy_mechanism", "none"),
+      ("shared-memory", "btl_vader_backing_directory", "/tmp"),
+    ]
+    return remedies.filter { kinds.contains($0.0) }.map { ($0.1, $0.2) }
   }
 }
 

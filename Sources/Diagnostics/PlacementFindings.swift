@@ -50,7 +50,7 @@ extension Node {
         remedy: ranks.count > cores.budget
           ? "at most \(counted(cores.budget, "rank")) on this machine"
           : "launch/local -n \(ranks.count) --threads \(perRank), or mpirun --map-by "
-            + "slot:PE=\(perRank) --bind-to core without an --cpu-set or taskset of one's own")
+            + "slot:PE=\(perRank) --bind-to core without a --cpu-set or taskset of one's own")
     ]
   }
 

@@ -21,6 +21,8 @@ import Testing
       let text = ExaminationText(examination).lines.joined(separator: "\n")
       #expect(text.contains("no AVX2, no FMA, no AVX-512; no kernels that run here"))
       #expect(text.contains("left out    BLAS"))
+      #expect(text.contains("no training here"))
+      #expect(!text.contains("lockstep train"))
     }
   #endif
 
@@ -40,6 +42,9 @@ import Testing
     #expect(finding.expected.hasPrefix("8.5 MB in /dev/shm"))
     #expect(finding.found == "1.0 MB free of 1.0 MB")
     #expect(several.finding("node-transport")?.severity == .error)
+    #expect(
+      several.launch.command.hasPrefix(
+        "OMPI_MCA_btl_vader_backing_directory=/tmp launch/local -n 2 "))
     let one = Examination([rank { $0.sharedMemory = small }])
     #expect(one.finding("shared-memory")?.severity == .warning)
   }
