@@ -17,9 +17,13 @@ struct Doctor: ParsableCommand {
       warnings and notes only. It needs no AVX2, which everything else here does.
       """)
 
-  @Option(help: "Model folder, or minilm, bert-base, bert-large: is there room to train it?")
+  @Option(
+    help: "Model folder, or minilm, bert-base, bert-large: is there room to train it?",
+    completion: .directory)
   var model: String?
-  @Option(help: "Folder that runs are to lie in: is there room, and do locks work?")
+  @Option(
+    help: "Folder that runs are to lie in: is there room, and do locks work?",
+    completion: .directory)
   var output = "."
   @Option(help: "Threads of a rank, as train will be told. (default: its cores, as train's)")
   var threads: Int?
