@@ -73,7 +73,7 @@ let package = Package(
     portable("Reports", ["Manifests"]),
     .target(
       name: "TensorBoard", dependencies: [protobuf], exclude: ["event.proto"],
-      swiftSettings: strict),
+      swiftSettings: portableSettings),
     portable(
       "Training",
       ["Encoders", "Kernels", "Shards", "Checkpoints", "Collectives", "TensorBoard", yams]),
