@@ -1,6 +1,6 @@
-import COpenMPI
+import Glibc
 
-/// How a rank's monotonic clock stands to rank 0's.
+/// How a rank's clock stands to rank 0's.
 package struct ClockOffset: Sendable, Equatable {
   /// Nanoseconds to subtract from the rank's clock; 0 where the measurement cannot tell the clocks
   /// apart, as between ranks of one machine.
@@ -32,29 +32,32 @@ extension Communicator {
 
   /// Compares the clocks of all ranks with rank 0's; a collective call that all ranks leave together.
   ///
+  /// - Parameter clock: `CLOCK_MONOTONIC`, which counts from any moment, or `CLOCK_REALTIME`, the time of day.
   /// - Returns: On rank 0 [ranks], elsewhere nothing.
-  package func clockOffsets() throws(CollectiveError) -> [ClockOffset] {
+  package func clockOffsets(
+    of clock: clockid_t = CLOCK_MONOTONIC
+  ) throws(CollectiveError) -> [ClockOffset] {
     var offsets: [ClockOffset] = []
     if rank == 0 {
       offsets.append(.none)
-      for peer in 1..<max(1, size) { offsets.append(try offset(of: peer)) }
+      for peer in 1..<max(1, size) { offsets.append(try offset(of: peer, clock)) }
     } else {
       for _ in 0..<Self.clockReadings {
         _ = try receiveNumber(from: 0)
-        try send(monotonicNanoseconds(), to: 0)
+        try send(nanoseconds(of: clock), to: 0)
       }
     }
     _ = try sumAll([0])
     return offsets
   }
 
-  private func offset(of peer: Int) throws(CollectiveError) -> ClockOffset {
+  private func offset(of peer: Int, _ clock: clockid_t) throws(CollectiveError) -> ClockOffset {
     var best: ClockOffset?
     for _ in 0..<Self.clockReadings {
-      let sent = monotonicNanoseconds()
+      let sent = nanoseconds(of: clock)
       try send(sent, to: peer)
       let there = try receiveNumber(from: peer)
-      let reading = ClockOffset(sent: sent, there: there, returned: monotonicNanoseconds())
+      let reading = ClockOffset(sent: sent, there: there, returned: nanoseconds(of: clock))
       if reading.roundTripNanoseconds < best?.roundTripNanoseconds ?? .max { best = reading }
     }
     return best ?? .none

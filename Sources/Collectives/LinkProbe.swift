@@ -1,5 +1,4 @@
 import COpenMPI
-import Glibc
 
 /// What a link between two ranks gives, measured with messages between them alone.
 package struct Link: Sendable, Equatable, Codable {
@@ -21,25 +20,6 @@ package struct Link: Sendable, Equatable, Codable {
     case from, to
     case microseconds = "latency_us"
     case gigabytesPerSecond = "gigabytes_per_second"
-  }
-}
-
-/// How far another rank's clock is ahead of rank 0's.
-package struct ClockOffset: Sendable, Equatable, Codable {
-  package let rank: Int
-  package let seconds: Double
-  /// Half of the round trip by which it was read.
-  package let uncertainty: Double
-
-  package init(rank: Int, seconds: Double, uncertainty: Double) {
-    self.rank = rank
-    self.seconds = seconds
-    self.uncertainty = uncertainty
-  }
-
-  enum CodingKeys: String, CodingKey {
-    case rank, seconds
-    case uncertainty = "uncertainty_seconds"
   }
 }
 
@@ -100,38 +80,6 @@ package final class LinkProbe {
       }
     }
     return try gather(own)
-  }
-
-  /// How far the clocks of `ranks` are ahead of rank 0's; a collective call.
-  package func clocks(of ranks: [Int]) throws(CollectiveError) -> [ClockOffset] {
-    var offsets: [Double] = []
-    for rank in ranks {
-      if communicator.rank == 0 {
-        var best: (trip: Double, offset: Double)?
-        for _ in 0..<Self.roundTrips {
-          let start = secondsSinceEpoch()
-          try exchange(.send, Self.smallBytes, rank)
-          try exchange(.receive, Self.smallBytes, rank)
-          let end = secondsSinceEpoch()
-          let there = buffer.loadUnaligned(as: Double.self)
-          if best.map({ end - start < $0.trip }) ?? true {
-            best = (end - start, there - (start + end) / 2)
-          }
-        }
-        if let best { offsets += [Double(rank), best.offset, best.trip / 2] }
-      } else if communicator.rank == rank {
-        for _ in 0..<Self.roundTrips {
-          try exchange(.receive, Self.smallBytes, 0)
-          buffer.storeBytes(of: secondsSinceEpoch(), as: Double.self)
-          try exchange(.send, Self.smallBytes, 0)
-        }
-      }
-    }
-    let all = try communicator.gatherAll(offsets.map(\.bitPattern)).flatMap(\.self)
-      .map(Double.init(bitPattern:))
-    return stride(from: 0, to: all.count, by: 3).map {
-      ClockOffset(rank: Int(all[$0]), seconds: all[$0 + 1], uncertainty: all[$0 + 2])
-    }
   }
 
   /// Nanoseconds of the fastest.
@@ -215,10 +163,4 @@ package final class LinkProbe {
         gigabytesPerSecond: all[$0 + 3])
     }
   }
-}
-
-private func secondsSinceEpoch() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_REALTIME, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }

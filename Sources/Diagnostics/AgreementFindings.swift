@@ -51,7 +51,7 @@ func agreementFindings(_ ranks: [RankFacts]) -> [Finding] {
 /// Seconds that clocks may differ by before records and traces of several hosts cannot be put together.
 private let mostSkew = 1.0
 
-func clockFindings(_ clocks: [ClockOffset], _ ranks: [RankFacts]) -> [Finding] {
+func clockFindings(_ clocks: [ClockSkew], _ ranks: [RankFacts]) -> [Finding] {
   clocks.filter { abs($0.seconds) - $0.uncertainty > mostSkew }.map { clock in
     Finding(
       .warning, "clock-skew", ranks.filter { $0.rank == clock.rank },

@@ -33,7 +33,7 @@ package struct Examination: Sendable, Encodable {
   package let nodes: [Node]
   /// Between hosts, and between two ranks of each.
   package let links: [Link]
-  package let clocks: [ClockOffset]
+  package let clocks: [ClockSkew]
   /// nil of one rank, and where nothing was measured.
   package let allReduce: AllReduce?
   /// Of the model that was named.
@@ -45,7 +45,7 @@ package struct Examination: Sendable, Encodable {
 
   /// - Parameter ranks: At least one.
   package init(
-    _ ranks: [RankFacts], links: [Link] = [], clocks: [ClockOffset] = [],
+    _ ranks: [RankFacts], links: [Link] = [], clocks: [ClockSkew] = [],
     allReduce: AllReduce? = nil, needs: Needs? = nil, omitted: [String] = []
   ) {
     let nodes = Node.all(ranks)

@@ -1,9 +1,11 @@
 import Collectives
+import Glibc
 
 /// What links, clocks and sums of a job give, measured; every part is a collective call.
 package struct Measurement {
   package private(set) var links: [Link] = []
-  package private(set) var clocks: [ClockOffset] = []
+  /// Of the other hosts; on rank 0.
+  package private(set) var clocks: [ClockSkew] = []
   package private(set) var allReduce: Examination.AllReduce?
 
   /// Buffers that are summed, in bytes: the second only where the first took less than a quarter of a
@@ -20,7 +22,10 @@ package struct Measurement {
     let between = rounds(ofHosts: nodes.count).map { $0.map { (firsts[$0.0], firsts[$0.1]) } }
     let within = nodes.filter { $0.ranks.count > 1 }.map { ($0.ranks[0].rank, $0.ranks[1].rank) }
     links = try probe.measure((within.isEmpty ? [] : [within]) + between)
-    clocks = try probe.clocks(of: firsts.filter { $0 != 0 })
+    let offsets = try communicator.clockOffsets(of: CLOCK_REALTIME)
+    if communicator.rank == 0 {
+      clocks = firsts.filter { $0 != 0 }.map { ClockSkew(rank: $0, offsets[$0]) }
+    }
     communicator.enter("the measurement of an all-reduce")
     allReduce = try Self.sum(communicator)
   }

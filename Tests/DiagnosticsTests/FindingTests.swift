@@ -136,7 +136,7 @@ import Testing
   func clock(seconds: Double) throws {
     let ranks = [rank(0, of: 2), rank(1, of: 2, host: "node-b")]
     let examination = Examination(
-      ranks, clocks: [ClockOffset(rank: 1, seconds: seconds, uncertainty: 0.5)])
+      ranks, clocks: [ClockSkew(rank: 1, seconds: seconds, uncertainty: 0.5)])
     let finding = examination.finding("clock-skew")
     #expect((finding != nil) == (abs(seconds) > 1.5))
     #expect(finding?.hosts ?? ["node-b"] == ["node-b"])
