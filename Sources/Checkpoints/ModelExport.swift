@@ -74,7 +74,8 @@ package struct ModelExport {
     precondition(maxShardBytes > 0, "a file holds at least a byte")
     let replaces = try mayReplace(destination, overwriting)
     try verifySource { try progress(0) }
-    let folder = try SealedFolderWriter(destination: destination, replacing: replaces)
+    let folder = try SealedFolderWriter(
+      destination: destination, creatingParents: true, replacing: replaces)
     do {
       try folder.add("config.json", content: configuration)
       try writeWeights(tensors, maxBytes: maxShardBytes, into: folder, progress)

@@ -23,9 +23,12 @@ package final class SealedFolderWriter {
 
   /// Creates the hidden folder.
   /// - Parameters:
-  ///   - destination: where the sealed folder shall be; its parent folder must exist.
+  ///   - destination: where the sealed folder shall be.
+  ///   - creatingParents: whether the folders that lead there are created, or must exist.
   ///   - replacing: whether a folder that is already there is removed on sealing, or is an error.
-  package init(destination: String, replacing: Bool = false) throws {
+  package init(
+    destination: String, creatingParents: Bool = false, replacing: Bool = false
+  ) throws {
     let (parent, name) = splitPath(destination)
     guard isPlainFileName(name) else {
       throw ManifestError(
@@ -38,6 +41,10 @@ package final class SealedFolderWriter {
     self.name = name
     hidden = hiddenSibling(.partial, parent: parent, name: name)
     try checkDestination()
+    if creatingParents {
+      // What stands in the way of that is the next call's error.
+      try? FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+    }
     guard mkdir(hidden, 0o777) == 0 else {
       throw ManifestError.system(destination, "to create a folder in \(parent)")
     }

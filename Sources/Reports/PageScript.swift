@@ -37,7 +37,7 @@ extension Report {
       const spoken = document.getElementById("spoken");
       const number = (value) => value.toLocaleString("en", {maximumSignificantDigits: 5});
       const short = (value) => Math.abs(value) < 0.001 && value !== 0
-        ? String(Number(value.toPrecision(4))) : number(value);
+        ? String(Number(value.toPrecision(5))) : number(value);
 
       // The index of the number nearest to `x` in a sorted list.
       const nearest = (list, x) => {

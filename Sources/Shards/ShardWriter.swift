@@ -41,7 +41,8 @@ package final class ShardWriter {
         remedy: "choose another number with --shards")
     }
     let replacing = try Self.mayReplace(destination, overwriting: overwriting)
-    folder = try SealedFolderWriter(destination: destination, replacing: replacing)
+    folder = try SealedFolderWriter(
+      destination: destination, creatingParents: true, replacing: replacing)
     self.description = description
     self.rows = rows
     self.shards = count

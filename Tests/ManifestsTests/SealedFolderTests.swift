@@ -190,6 +190,22 @@ private func read(_ path: String) throws -> [UInt8] {
     #expect(try verifySealedFolder(folder("sealed")).failures == [])
   }
 
+  @Test("Folders that lead to a destination are created where that is asked for, or must exist")
+  func parents() throws {
+    let path = folder("data/shards/train")
+    #expect(throws: ManifestError.self) { try SealedFolderWriter(destination: path) }
+    #expect(try folder.names.isEmpty)
+    let writer = try SealedFolderWriter(destination: path, creatingParents: true)
+    try writer.seal(manifest: TestManifest(files: writer.files))
+    #expect(try entries(ofFolder: folder("data/shards")).map(\.name) == ["train"])
+
+    try write([], to: folder("file"))
+    let error = #expect(throws: ManifestError.self) {
+      try SealedFolderWriter(destination: folder("file/shards"), creatingParents: true)
+    }
+    #expect(error.map { "\($0)" }?.contains("to create a folder in \(folder("file"))") == true)
+  }
+
   @Test("A destination that appears while the folder is written is not overwritten")
   func race() throws {
     let writer = try SealedFolderWriter(destination: folder("sealed"))
