@@ -122,9 +122,10 @@ package struct EvaluationRecord: RunRecord, Sendable {
   /// Every number of the record, those of labels too, by its path: `eval/f1`, `eval/per_label/f1/joy`.
   package func scalars(labels: [String]) throws -> [Scalar] {
     var object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
-    // The first three say where the others belong; training's speed is plotted with its steps.
+    // The first three say where the others belong; training's speed is plotted with its steps, and a
+    // sweep is a curve over thresholds.
     if var keyed = object as? [String: Any] {
-      for key in ["event", "step", "epoch", "tokens_per_second", "peak_rss_mb"] {
+      for key in ["event", "step", "epoch", "tokens_per_second", "peak_rss_mb", "sweep"] {
         keyed[key] = nil
       }
       object = keyed

@@ -49,7 +49,7 @@ def expected_scalars(run, labels):
             for phase, seconds in record["phases_by_rank"].items():
                 values.append((f"phases/{phase}", sum(seconds) / len(seconds) / record["steps"]))
         elif record["event"] == "evaluation":
-            aside = ("event", "step", "epoch", "tokens_per_second", "peak_rss_mb")
+            aside = ("event", "step", "epoch", "tokens_per_second", "peak_rss_mb", "sweep")
             rest = {key: value for key, value in record.items() if key not in aside}
             values = [("memory/peak_rss_mb", record["peak_rss_mb"]), *numbers(rest, "eval", labels)]
         for tag, value in values:
