@@ -201,10 +201,8 @@ class SlurmJobs:
 
     def ranks_on_each(self):
         """[hosts] How many ranks run there."""
-        command = pathlib.Path(self.load.lockstep).name[:15]  # as much as the kernel keeps
         return [
-            sum(pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == command
-                for pid in self.cluster.here.processes(name) if pathlib.Path(f"/proc/{pid}").exists())
+            sum(program == self.load.program for _, program in self.cluster.here.programs(name))
             for name in self.cluster.here.names]
 
 

@@ -80,13 +80,9 @@ class SshJobs:
         """[(host, process, name)] of what a job has started."""
         found = []
         for host, name in zip(self.here.host_names, self.here.names):
-            for pid in self.here.processes(name):
-                try:
-                    command = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-                except OSError:
-                    continue
-                if command in ("lockstep", "mpirun", "orted"):
-                    found.append((host, pid, command))
+            found += [
+                (host, pid, program) for pid, program in self.here.programs(name)
+                if program in (self.load.program, "mpirun", "orted")]
         return found
 
     def all_hosts(self):
@@ -96,7 +92,7 @@ class SshJobs:
         before = self.here.sent()
         job, run = self.start("all-hosts", self.all_hosts(), 3)
         if self.trains(job, run):
-            ranks = [sum(host == found and name == "lockstep" for found, _, name in self.workers())
+            ranks = [sum(host == found and name == self.load.program for found, _, name in self.workers())
                      for host in self.here.host_names]
             self.tests.expect("a rank on every host", [] if ranks == [1, 1, 1] else [f"found {ranks}"])
         self.finishes("a run over ssh", job, run)

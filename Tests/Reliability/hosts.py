@@ -148,6 +148,17 @@ class Hosts:
         found = subprocess.run(["ip", "netns", "pids", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return [int(pid) for pid in found.stdout.split()]
 
+    def programs(self, name):
+        """[(process, its program's name)] on one host."""
+        found = []
+        for pid in self.processes(name):
+            try:
+                with open(f"/proc/{pid}/comm") as file:
+                    found.append((pid, file.read().rstrip("\n")))
+            except OSError:
+                continue
+        return found
+
 
 def _open_counters(name):
     """A host's /proc/net/dev, which stays that host's wherever it is read."""

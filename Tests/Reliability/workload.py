@@ -106,6 +106,8 @@ class Workload:
 
     def __init__(self, lockstep, folder, *, hidden, words=0, copies=1, validation_copies=1, flags=()):
         self.lockstep = str(lockstep)
+        #: What the kernel calls its processes.
+        self.program = os.path.basename(self.lockstep)[:15]
         self.folder = folder
         self.flags = [str(flag) for flag in flags]
         write_model(folder / "model", hidden=hidden, words=words)
