@@ -5,11 +5,14 @@ import Manifests
 /// A trace in Chrome's Trace Event Format, which Perfetto and chrome://tracing open: a process a rank,
 /// a thread for its steps and one for each slot of messages.
 ///
-/// Times are microseconds since the trace began, by rank 0's clock.
+/// Times are microseconds since the first slice of any rank, by rank 0's clock: ranks do not begin at one
+/// moment, and Perfetto drops what has a negative time.
 struct TraceFile {
   private let trace: StepTrace
   private let ranks: [RankSpans]
   private let lastStep: Int
+  /// Nanoseconds, by rank 0's clock.
+  private let origin: Int64
 
   /// - Parameters:
   ///   - ranks: What each recorded.
@@ -18,6 +21,10 @@ struct TraceFile {
     self.trace = trace
     self.ranks = ranks
     self.lastStep = lastStep
+    origin =
+      zip(ranks, trace.clocks).flatMap { recorded, clock in
+        recorded.spans.map { clock.corrected($0.start) }
+      }.min() ?? 0
   }
 
   /// Writes the file whole or not at all.
@@ -79,10 +86,8 @@ struct TraceFile {
 
   /// A rank's spans, an outer one before those in it.
   private func slices(of recorded: RankSpans, rank: Int) -> [TraceEvent] {
-    let offset = trace.clocks[rank].nanoseconds
-    func microseconds(_ time: UInt64) -> Double {
-      Double(Int64(bitPattern: time &- trace.origin) - offset) / 1000
-    }
+    let clock = trace.clocks[rank]
+    func microseconds(_ time: UInt64) -> Double { Double(clock.corrected(time) - origin) / 1000 }
     return recorded.spans
       .sorted { ($0.lane.index, $0.start, $1.end) < ($1.lane.index, $1.start, $0.end) }
       .map { span in
@@ -92,6 +97,11 @@ struct TraceFile {
           process: rank, thread: thread(span.lane, rank: rank), arguments: span.arguments)
       }
   }
+}
+
+extension ClockOffset {
+  /// The moment that the rank's clock called `time`, by rank 0's clock.
+  fileprivate func corrected(_ time: UInt64) -> Int64 { Int64(bitPattern: time) - nanoseconds }
 }
 
 /// What the file says of itself, beside the events.

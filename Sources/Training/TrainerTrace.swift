@@ -10,7 +10,7 @@ extension Trainer {
     let timeline = Timeline()
     trace = StepTrace(
       firstStep: state.globalStep + 1, lastStep: range.upperBound, timeline: timeline,
-      clocks: try communicator.clockOffsets(), origin: Timeline.now)
+      clocks: try communicator.clockOffsets())
     communicator.timeline = timeline
     replica.phases.timeline = timeline
   }
@@ -48,8 +48,6 @@ struct StepTrace {
   let timeline: Timeline
   /// [ranks], on rank 0.
   let clocks: [ClockOffset]
-  /// When it began, by this rank's clock.
-  let origin: UInt64
 }
 
 /// What a rank recorded.
