@@ -27,14 +27,17 @@ struct TrainFlag {
     return try JSONDecoder().decode(ParserDump.self, from: Data(Train._dumpHelp().utf8))
       .command.arguments.compactMap { argument in
         guard argument.kind != "positional", let name = argument.preferredName?.name,
-          !others.contains(name)
+          // The other half of a switch, for which a recipe says false.
+          !others.contains(name), !name.hasPrefix("no-")
         else { return nil }
         let isSwitch = argument.kind == "flag"
         let form = (types[name] as? any RecipeValue.Type)?.form
         return TrainFlag(
           name: name, isSwitch: isSwitch,
           isRequired: !isSwitch && !argument.isOptional && argument.defaultValue == nil,
-          help: argument.abstract ?? "", defaultValue: argument.defaultValue,
+          help: argument.abstract ?? "",
+          defaultValue: isSwitch
+            ? argument.defaultValue.map { _ in "false" } : argument.defaultValue,
           form: form ?? (isSwitch ? Bool.form : String.form))
       }
   }
