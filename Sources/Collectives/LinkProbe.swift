@@ -1,5 +1,3 @@
-import COpenMPI
-
 /// What a link between two ranks gives, measured with messages between them alone.
 package struct Link: Sendable, Equatable, Codable {
   package let from: Int
@@ -28,7 +26,6 @@ package struct Link: Sendable, Equatable, Codable {
 package final class LinkProbe {
   private let communicator: Communicator
   private let buffer: UnsafeMutableRawBufferPointer
-  private static let tag: Int32 = 7
   /// Round trips of a small message, of which the fastest counts.
   private static let roundTrips = 50
   private static let smallBytes = 8
@@ -137,18 +134,11 @@ package final class LinkProbe {
   private func exchange(
     _ direction: Direction, _ bytes: Int, _ peer: Int
   ) throws(CollectiveError) {
-    var request: MPI_Request? = lockstep_request_null()
-    let (base, count, rank) = (buffer.baseAddress, Int32(bytes), Int32(peer))
-    let world = lockstep_comm_world()
+    let message = UnsafeMutableRawBufferPointer(rebasing: buffer[..<bytes])
     switch direction {
-    case .send:
-      try communicator.check(
-        MPI_Isend(base, count, lockstep_byte(), rank, Self.tag, world, &request), "MPI_Isend")
-    case .receive:
-      try communicator.check(
-        MPI_Irecv(base, count, lockstep_byte(), rank, Self.tag, world, &request), "MPI_Irecv")
+    case .send: try communicator.send(UnsafeRawBufferPointer(message), to: peer)
+    case .receive: try communicator.receive(message, from: peer)
     }
-    try communicator.wait(&request, count: 1, for: .transfer, "a message of a link's measurement")
   }
 
   private func gather(_ own: [Link]) throws(CollectiveError) -> [Link] {

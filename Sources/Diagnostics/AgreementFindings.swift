@@ -65,7 +65,7 @@ func clockFindings(_ clocks: [ClockSkew], _ ranks: [RankFacts]) -> [Finding] {
 /// Ranks whose cores give much less than those of the others, all computing at the same time.
 func speedFindings(_ nodes: [Node]) -> [Finding] {
   let all = nodes.flatMap(\.ranks).compactMap { $0.speed.map { $0.gflops } }
-  guard all.count > 1, let usual = median(all.sorted(by: >)) else { return [] }
+  guard all.count > 1, let usual = median(all) else { return [] }
   return nodes.flatMap { node in
     // A machine is slow with all of its ranks, for one can be late by itself.
     let own = node.ranks.compactMap { rank in rank.speed.map { $0.gflops } }
