@@ -102,7 +102,10 @@ let package = Package(
     tests(of: "TensorBoard", ["TensorBoard"]),
     tests(
       of: "Training",
-      ["GoldenFolders", "Training", "Encoders", "Kernels", "Checkpoints", "Shards", "TensorBoard"]),
+      [
+        "GoldenFolders", "Training", "Reports", "Encoders", "Kernels", "Checkpoints", "Shards",
+        "TensorBoard",
+      ]),
     tests(of: "Diagnostics", ["Diagnostics", "Processors"]),
     tests(of: "Benchmarks", ["Benchmarks", "Encoders", "Kernels"]),
     tests(of: "Rank", ["Collectives", "GoldenFolders", "lockstep", "rank-checks"]),

@@ -59,18 +59,24 @@ settle_threads() {
 allowed_cpus() { env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc; }
 
 # Prints the number of physical cores; 0 when this process may use only some of the CPUs, because
-# mpirun binds by the whole machine and would take cores outside that set.
+# mpirun binds by the whole machine and would take cores outside that set, or only some of their time,
+# because others that are held so would be bound to the same first cores.
 free_cores() {
-  local allowed online
+  local allowed online quota=max
   allowed=$(allowed_cpus)
   online=$(getconf _NPROCESSORS_ONLN)
-  if ((allowed < online)); then
+  [[ ! -r /sys/fs/cgroup/cpu.max ]] || read -r quota _ </sys/fs/cgroup/cpu.max
+  if ((allowed < online)) || [[ $quota != max ]]; then
     echo 0
-  elif command -v lscpu >/dev/null; then
-    lscpu --parse=CORE,SOCKET | grep -v '^#' | sort -u | wc -l
   else
-    echo "$allowed"
+    physical_cores || echo "$allowed"
   fi
+}
+
+physical_cores() {
+  local list
+  list=$(lscpu --parse=CORE,SOCKET 2>/dev/null) || return
+  grep -v '^#' <<<"$list" | sort -u | wc -l
 }
 
 # Open MPI's shared-memory transport reads the peer's memory directly (CMA). A container's system

@@ -5,7 +5,7 @@ struct ControlGroup: Equatable {
   private(set) var quota: Double?
   /// Of memory, in bytes.
   private(set) var memoryLimit: Int?
-  /// What of it is in use.
+  /// What of it is in use, without the files' pages that the kernel takes back first.
   private(set) var memoryUsed: Int?
   /// Processors that the group may use.
   private(set) var processors: CPUSet?
@@ -32,7 +32,7 @@ struct ControlGroup: Equatable {
       limitTime(time / period)
     }
     if let limit = files.number(group + "/memory.max") {
-      limitMemory(limit, used: files.number(group + "/memory.current"))
+      limitMemory(limit, used: Self.used(files, group, of: "memory.current", less: "inactive_file"))
     }
     processors = processors ?? files.set(group + "/cpuset.cpus.effective")
   }
@@ -48,7 +48,9 @@ struct ControlGroup: Equatable {
     case "memory":
       // No limit is written as the largest multiple of a page.
       if let limit = files.number(group + "/memory.limit_in_bytes"), limit < 1 << 60 {
-        limitMemory(limit, used: files.number(group + "/memory.usage_in_bytes"))
+        limitMemory(
+          limit,
+          used: Self.used(files, group, of: "memory.usage_in_bytes", less: "total_inactive_file"))
       }
     case "cpuset":
       processors =
@@ -57,6 +59,17 @@ struct ControlGroup: Equatable {
     default: break
     }
     if let found = processors, found.isEmpty { processors = nil }
+  }
+
+  /// Bytes in use as kubelet counts them: shards that were just copied are in the count of all pages,
+  /// and are no lack of memory.
+  private static func used(
+    _ files: SystemFiles, _ group: String, of total: String, less cache: String
+  ) -> Int? {
+    let lines = files.text(group + "/memory.stat")?.split(separator: "\n") ?? []
+    let words = lines.map { $0.split(separator: " ") }.first { $0.count == 2 && $0[0] == cache }
+    let cached = words.flatMap { Int($0[1]) } ?? 0
+    return files.number("\(group)/\(total)").map { max(0, $0 - cached) }
   }
 
   private mutating func limitTime(_ cores: Double) { quota = min(quota ?? cores, cores) }

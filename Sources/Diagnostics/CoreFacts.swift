@@ -61,7 +61,7 @@ package struct CoreFacts: Sendable, Equatable, Codable {
     max(1, numaNodes.count { !$0.processors.intersection(set).isEmpty })
   }
 
-  /// Physical cores for all ranks of this job on the machine.
+  /// Physical cores that the system lets all ranks of this job have on the machine.
   package var budget: Int {
     let cores = physicalCount(usable)
     return max(1, min(cores, quota.map { Int($0) } ?? cores))

@@ -56,13 +56,15 @@ package struct Examination: Sendable, Encodable {
     self.allReduce = allReduce
     self.needs = needs
     self.omitted = omitted
+    let launch = LaunchPlan(nodes)
+    self.launch = launch
     findings =
       (nodes.flatMap { node in
-        node.processorFindings + node.placementFindings + node.memoryFindings(needs)
+        node.processorFindings + node.placementFindings
+          + node.memoryFindings(needs, planned: launch.ranksPerHost)
           + node.messagingFindings + node.storageFindings(needs)
       } + agreementFindings(ranks) + clockFindings(clocks, ranks) + speedFindings(nodes)
       + linkFindings(links, nodes)).merged
-    launch = LaunchPlan(nodes)
   }
 
   /// Whether something must be mended before training.

@@ -146,7 +146,7 @@ package struct ExaminationText {
       "",
       "start training here with \(counted(launch.ranks, "rank")) of "
         + "\(counted(launch.threads, "thread"))"
-        + (launch.hosts > 1 ? " on \(launch.hosts) hosts:" : ":"),
+        + (launch.hosts > 1 ? " on \(launch.hosts) hosts, \(launch.ranksPerHost) on each:" : ":"),
       "", "  " + launch.command,
     ]
   }

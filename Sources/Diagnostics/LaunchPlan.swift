@@ -41,26 +41,39 @@ package struct LaunchPlan: Sendable, Equatable, Encodable {
     _ nodes: [Node], ranks: Int, perHost: Int, threads: Int, hosts: Int,
     batch: LauncherFacts.Batch?
   ) -> String {
-    let train =
-      "lockstep train --threads \(threads) --model MODEL --train SHARDS --validation SHARDS --output RUN"
-    if hosts == 1, batch == nil {
-      let variables = settings(nodes).map { "OMPI_MCA_\($0.name)=\($0.value) " }.joined()
-      return variables + "launch/local -n \(ranks) --threads \(threads) -- "
-        + train.replacing("--threads \(threads) ", with: "")
+    let data = "--model MODEL --train SHARDS --validation SHARDS --output RUN"
+    let train = "lockstep train --threads \(threads) \(data)"
+    let settings =
+      remedies(nodes, perHost: perHost) + (hosts > 1 ? interfaces(nodes[0].first.launcher) : [])
+    let variables = settings.map { "OMPI_MCA_\($0.name)=\($0.value) " }.joined()
+    guard let batch else {
+      let script = hosts == 1 ? "launch/local" : "cluster/ssh/run --hostfile HOSTS"
+      return variables + "\(script) -n \(ranks) --threads \(threads) -- lockstep train \(data)"
     }
-    if batch?.system == "Slurm", nodes[0].first.launcher.name?.hasPrefix("srun") ?? false {
-      return "srun --mpi=pmix -n \(ranks) --ntasks-per-node=\(perHost) --cpus-per-task=\(threads) "
-        + "--cpu-bind=cores \(train)"
+    if batch.system == "Slurm", nodes[0].first.launcher.name?.hasPrefix("srun") ?? false {
+      return variables + "srun --mpi=pmix -n \(ranks) --ntasks-per-node=\(perHost) "
+        + "--cpus-per-task=\(batch.coresPerTask ?? threads) --cpu-bind=cores \(train)"
     }
-    let hostfile = batch == nil ? " --hostfile HOSTS" : ""
-    return "mpirun -n \(ranks)\(hostfile) --map-by ppr:\(perHost):node:PE=\(threads) --bind-to core"
-      + settings(nodes).map { " --mca \($0.name) \($0.value)" }.joined()
+    return "mpirun -n \(ranks) --map-by ppr:\(perHost):node:PE=\(threads) --bind-to core"
+      + settings.map { " --mca \($0.name) \($0.value)" }.joined()
       + " -x OMP_NUM_THREADS=1 -x OPENBLAS_NUM_THREADS=1 \(train)"
   }
 
+  /// The networks that this job was held to: without them the next one may not find its ranks.
+  private static func interfaces(_ launcher: LauncherFacts) -> [(name: String, value: String)] {
+    let prefix = "OMPI_MCA_"
+    return launcher.variables.sorted { $0.key < $1.key }.filter { variable in
+      variable.key.hasPrefix(prefix)
+        && ["_if_include", "_if_exclude"].contains(where: variable.key.hasSuffix)
+    }.map { (String($0.key.dropFirst(prefix.count)), $0.value) }
+  }
+
   /// What these machines need of Open MPI to be told.
-  private static func settings(_ nodes: [Node]) -> [(name: String, value: String)] {
-    let kinds = nodes.flatMap { $0.messagingFindings + $0.memoryFindings(nil) }.map(\.kind)
+  private static func remedies(
+    _ nodes: [Node], perHost: Int
+  ) -> [(name: String, value: String)] {
+    let kinds = nodes.flatMap { $0.messagingFindings + $0.memoryFindings(nil, planned: perHost) }
+      .map(\.kind)
     let remedies = [
       ("peer-memory", "btl_vader_single_copy_mechanism", "none"),
       ("shared-memory", "btl_vader_backing_directory", "/tmp"),
@@ -70,10 +83,14 @@ package struct LaunchPlan: Sendable, Equatable, Encodable {
 }
 
 extension RankFacts {
+  /// Physical cores for all ranks of this job on the machine. On a node that jobs share, the batch
+  /// system's word may be all that keeps them apart: at most a core for each of the job's processors.
+  var budget: Int { min(cores.budget, max(1, launcher.batch?.processorsPerNode ?? .max)) }
+
   /// Cores for a job on this machine: a single process counts those that it is held to itself, for
   /// that is what a job started in its place would have.
   var budgetOfJob: Int {
-    guard launcher.name == nil else { return cores.budget }
-    return max(1, min(cores.budget, cores.physicalCount(cores.allowed)))
+    guard launcher.name == nil else { return budget }
+    return max(1, min(budget, cores.physicalCount(cores.allowed)))
   }
 }

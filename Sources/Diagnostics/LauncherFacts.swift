@@ -7,21 +7,27 @@ package struct LauncherFacts: Sendable, Equatable, Codable {
     package var job: String
     package var nodes: Int?
     package var tasks: Int?
+    /// In Slurm's CPUs, which are hardware threads where cores have several.
     package var coresPerTask: Int?
+    /// The job's share of a node, in the same; of nodes with different shares the smallest.
+    package var processorsPerNode: Int?
 
     package init(
-      system: String, job: String, nodes: Int? = nil, tasks: Int? = nil, coresPerTask: Int? = nil
+      system: String, job: String, nodes: Int? = nil, tasks: Int? = nil, coresPerTask: Int? = nil,
+      processorsPerNode: Int? = nil
     ) {
       self.system = system
       self.job = job
       self.nodes = nodes
       self.tasks = tasks
       self.coresPerTask = coresPerTask
+      self.processorsPerNode = processorsPerNode
     }
 
     enum CodingKeys: String, CodingKey {
       case system, job, nodes, tasks
       case coresPerTask = "cores_per_task"
+      case processorsPerNode = "processors_per_node"
     }
   }
 
@@ -69,9 +75,13 @@ package struct LauncherFacts: Sendable, Equatable, Codable {
   private static func batch(_ environment: [String: String]) -> Batch? {
     func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
     if let job = environment["SLURM_JOB_ID"] {
-      return Batch(
+      var batch = Batch(
         system: "Slurm", job: job, nodes: number("SLURM_JOB_NUM_NODES") ?? number("SLURM_NNODES"),
         tasks: number("SLURM_NTASKS"), coresPerTask: number("SLURM_CPUS_PER_TASK"))
+      batch.processorsPerNode =
+        environment["SLURM_JOB_CPUS_PER_NODE"].flatMap(fewest)
+        ?? batch.tasks.map { $0 * (batch.coresPerTask ?? 1) / max(1, batch.nodes ?? 1) }
+      return batch
     }
     if let job = environment["PBS_JOBID"] { return Batch(system: "PBS", job: job) }
     if let job = environment["LSB_JOBID"] { return Batch(system: "LSF", job: job) }
@@ -79,5 +89,10 @@ package struct LauncherFacts: Sendable, Equatable, Codable {
       return Batch(system: "Grid Engine", job: job, tasks: number("NSLOTS"))
     }
     return nil
+  }
+
+  /// Of `16`, `16(x2)` or `8,16(x3)`: numbers, and of how many nodes each is.
+  private static func fewest(_ counts: String) -> Int? {
+    counts.split(separator: ",").compactMap { Int($0.prefix { $0 != "(" }) }.min()
   }
 }

@@ -6,9 +6,11 @@ extension Node {
   /// What Open MPI takes of /dev/shm for a rank, where it does not say.
   private static let segmentBytes = 4 << 20
 
-  /// - Parameter needs: Of the model; nil where none was named.
-  func memoryFindings(_ needs: Needs?) -> [Finding] {
-    roomFindings(needs) + sharedMemoryFindings + pageFindings
+  /// - Parameters:
+  ///   - needs: Of the model; nil where none was named.
+  ///   - planned: Ranks of the launch line on a host.
+  func memoryFindings(_ needs: Needs?, planned: Int) -> [Finding] {
+    roomFindings(needs) + sharedMemoryFindings(planned) + pageFindings
   }
 
   private func roomFindings(_ needs: Needs?) -> [Finding] {
@@ -29,7 +31,7 @@ extension Node {
     ]
   }
 
-  private var sharedMemoryFindings: [Finding] {
+  private func sharedMemoryFindings(_ planned: Int) -> [Finding] {
     guard let shared = first.sharedMemory else {
       return ranks.count == 1
         ? []
@@ -41,8 +43,8 @@ extension Node {
         ]
     }
     let segment = ranks.compactMap(\.messaging.sharedSegmentBytes).max() ?? Self.segmentBytes
-    // Beside the ranks that are there: those that the machine has cores for.
-    let count = ranks.count > 1 ? ranks.count : first.cores.budget
+    // A single process stands for the ranks that the launch line will start.
+    let count = ranks.count > 1 ? ranks.count : planned
     // Segments of running ranks are taken already; a job that could not make them has none.
     let taken = ranks.count > 1 && ranks.allSatisfy { $0.messaging.transports.contains("vader") }
     let needed = count * (segment + (64 << 10))

@@ -35,11 +35,10 @@ extension Node {
   /// Ranks that are bound to the same cores, or more of them than there are cores.
   private var overcommittedFindings: [Finding] {
     guard ranks.count > 1 else { return [] }
-    let cores = first.cores
-    let available = cores.physicalCount(processors)
+    let available = first.cores.physicalCount(processors)
     guard threads > available else { return sharedFindings }
     let bound = ranks.contains { $0.cores.isBound }
-    let perRank = max(1, cores.budget / ranks.count)
+    let perRank = max(1, first.budget / ranks.count)
     return [
       Finding(
         .error, "cores-overcommitted", ranks,
@@ -47,8 +46,8 @@ extension Node {
           + "\(counted(ranks.map(\.threads).max() ?? 1, "thread"))",
         found: "\(counted(available, "core")), processors \(processors)"
           + (bound ? ", that they are bound to" : ""),
-        remedy: ranks.count > cores.budget
-          ? "at most \(counted(cores.budget, "rank")) on this machine"
+        remedy: ranks.count > first.budget
+          ? "at most \(counted(first.budget, "rank")) on this machine"
           : "launch/local -n \(ranks.count) --threads \(perRank), or mpirun --map-by "
             + "slot:PE=\(perRank) --bind-to core without a --cpu-set or taskset of one's own")
     ]
@@ -90,9 +89,8 @@ extension Node {
   }
 
   private var idleFindings: [Finding] {
-    let cores = first.cores
-    let budget = cores.budget
-    let used = min(threads, cores.physicalCount(processors))
+    let budget = first.budget
+    let used = min(threads, first.cores.physicalCount(processors))
     guard used < budget else { return [] }
     let isBound = ranks.allSatisfy { $0.cores.isBound }
     return [

@@ -21,10 +21,17 @@ package struct VolumeFacts: Sendable, Equatable, Codable {
   init?(path: String, _ files: SystemFiles) {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { return nil }
-    let block = Int(status.f_frsize)
+    let block = UInt64(status.f_frsize)
     self.init(
-      path: path, type: Self.type(of: path, files), total: Int(status.f_blocks) * block,
-      free: Int(status.f_bavail) * block)
+      path: path, type: Self.type(of: path, files),
+      total: Self.bytes(UInt64(status.f_blocks), of: block),
+      free: Self.bytes(UInt64(status.f_bavail), of: block))
+  }
+
+  /// File systems of object stores have about 2^64 bytes by their own account.
+  static func bytes(_ blocks: UInt64, of size: UInt64) -> Int {
+    let (bytes, overflow) = blocks.multipliedReportingOverflow(by: size)
+    return overflow ? .max : Int(clamping: bytes)
   }
 
   /// Of the mount that is nearest above the path.

@@ -34,6 +34,19 @@ package final class Activations {
         squares: sequences * length * length))
   }
 
+  /// The most floats that the buffers hold once batches went through them of at most so many tokens,
+  /// sequences, tokens in a sequence, and hidden words.
+  package static func mostFloats(
+    _ model: EncoderModel, tokens: Int, sequences: Int, longest: Int, masked: Int, isTraining: Bool,
+    threads: Int
+  ) -> Int {
+    let largest = Capacity(
+      tokens: tokens, sequences: sequences, longest: longest, squares: tokens * longest,
+      masked: masked)
+    return Activations(model, isTraining: isTraining, threads: threads).measure(
+      Capacity().grown(toHold: largest))
+  }
+
   /// Makes room for a batch.
   func reserve(_ batch: PackedBatch) {
     let needed = batch.capacity

@@ -43,11 +43,15 @@ struct EvaluationDetailReader {
       throw JSONReader.Defect(
         offset: 0, expected: "a `per_label` with \(f1.count) numbers of each kind", found: "others")
     }
-    detail.labels = f1.indices.map { label in
-      RunHistory.LabelScore(
+    detail.labels = try f1.indices.map { label in
+      guard let support = Int(exactly: support[label].rounded()) else {
+        throw JSONReader.Defect(
+          offset: 0, expected: "a `support` that is a count", found: "\(support[label])")
+      }
+      return RunHistory.LabelScore(
         name: label < labelNames.count ? labelNames[label] : "label \(label)",
         precision: precision[label], recall: recall[label], f1: f1[label],
-        support: Int(support[label]),
+        support: support,
         threshold: label < thresholds.count ? thresholds[label] : nil)
     }
     return detail

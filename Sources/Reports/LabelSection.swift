@@ -49,7 +49,7 @@ extension Report {
       rows: labels.map { label in
         let found = scores.map { $0[label] }
         func joined(_ text: (Label) -> String) -> String {
-          found.compactMap { $0.map(text) }.joined(separator: "\n")
+          found.map { $0.map(text) ?? "–" }.joined(separator: "\n")
         }
         let support = Set(found.compactMap { $0?.support }).sorted().map(grouped)
         return [label, "", "", "", support.joined(separator: " / ")]
@@ -58,8 +58,9 @@ extension Report {
       cell: { row, column, text, cell in
         guard (1...3).contains(column) else {
           // A run a line, beside its bars.
-          for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
-            cell.element("span", ["class": column > 4 ? "line" : ""], text: String(line))
+          let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+          for (run, line) in lines.enumerated() {
+            cell.element("span", ["class": column > 4 ? "line run-\(run)" : ""], text: String(line))
           }
           return
         }

@@ -24,7 +24,8 @@ struct MetricsReader {
         throw ReportError(
           place: "\(path):\(lines.count):\(defect.offset + 1)", expected: defect.expected,
           found: defect.found,
-          remedy: "remove the line, or resume the run, which cuts the file to its checkpoint")
+          remedy: "resume the run, which cuts the file to its checkpoint, or put as many spaces in "
+            + "the line's place: a checkpoint knows the file's length")
       }
     }
   }
@@ -130,7 +131,7 @@ struct MetricsReader {
       switch key {
       case "step": event.step = try json.readInteger()
       case "path": event.path = try json.readString()
-      case "bytes": event.bytes = try json.readOptionalNumber().map { Int($0) }
+      case "bytes": event.bytes = try json.readOptionalNumber()
       case "seconds": event.seconds = try json.readOptionalNumber()
       case "blocked_seconds": event.blockedSeconds = try json.readOptionalNumber()
       case "added_seconds": event.addedSeconds = try json.readOptionalNumber()
@@ -158,8 +159,8 @@ struct MetricsReader {
       default: try json.skipValue()
       }
     }
-    run.timing.steps += steps
-    run.timing.tokens += tokens
+    run.timing.steps &+= steps
+    run.timing.tokens &+= tokens
     run.timing.seconds += seconds
     if let throughput { run.timing.throughput.append(x: Double(step), y: throughput) }
     for phase in phases { run.timing.add(phase) }

@@ -17,6 +17,11 @@ func significant(_ value: Double, _ digits: Int = 4) -> String {
     ? String(format: "%.0f", value) : "\(text[..<exponent])e\(power)"
 }
 
+/// 1,234,567; a large number may have any digits behind the sixteenth.
+func grouped(_ value: Double) -> String {
+  Int(exactly: value.rounded()).map(grouped) ?? significant(value)
+}
+
 /// 1,234,567
 func grouped(_ value: Int) -> String {
   var text = ""
@@ -48,7 +53,7 @@ func durationText(_ seconds: Double?) -> String {
   guard let seconds else { return "–" }
   if seconds < 1 { return significant(seconds, 2) + " s" }
   if seconds < 60 { return fixed(seconds, 1) + " s" }
-  let whole = Int(seconds.rounded())
+  guard let whole = Int(exactly: seconds.rounded()) else { return significant(seconds) + " s" }
   if whole < 3600 { return String(format: "%d min %02d s", whole / 60, whole % 60) }
   return String(format: "%d h %02d min", whole / 3600, whole % 3600 / 60)
 }

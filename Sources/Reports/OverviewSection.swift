@@ -75,10 +75,10 @@ extension RunHistory {
       ("epochs", fixed(lastEpoch, 2)),
     ]
     if timing.seconds > 0 {
-      facts.append(("tokens a second", grouped(Int(Double(timing.tokens) / timing.seconds))))
+      facts.append(("tokens a second", grouped(Double(timing.tokens) / timing.seconds)))
       facts.append(("time in steps", durationText(timing.seconds)))
     } else if let last = evaluations.last?.tokensPerSecond {
-      facts.append(("tokens a second", grouped(Int(last))))
+      facts.append(("tokens a second", grouped(last)))
     }
     if let ranks = setting("ranks"), let threads = setting("threads") {
       facts.append(("ranks × threads", "\(ranks) × \(threads)"))

@@ -35,7 +35,8 @@ extension Report {
       }
 
       const spoken = document.getElementById("spoken");
-      const number = (value) => value.toLocaleString("en", {maximumSignificantDigits: 5});
+      const number = (value) => value.toLocaleString(
+        "en", Number.isInteger(value) ? {} : {maximumSignificantDigits: 5});
       const short = (value) => Math.abs(value) < 0.001 && value !== 0
         ? String(Number(value.toPrecision(5))) : number(value);
 

@@ -47,10 +47,19 @@ struct Plot {
 
   private var height: Double { isSmall ? 150 : 240 }
 
-  /// Points beyond the vertical axis, which are drawn at its edge.
+  /// Points beyond the vertical axis, which are drawn at its edge: those of a curve before it is
+  /// smoothed, where it is, and such that stand for values of which one is beyond it.
   private var outliers: Int {
     let range = yScale.range
-    return series.reduce(0) { $0 + $1.points.count { !range.contains($0.y) } }
+    let unsmoothed = Set(series.filter { $0.style == .faint }.map(\.run))
+    return series.reduce(0) { count, one in
+      if one.style == .line, unsmoothed.contains(one.run) { return count }
+      let spans = one.band.isEmpty ? one.points.map { $0.y...$0.y } : one.band
+      return count
+        + spans.count {
+          $0.lowerBound < range.lowerBound || $0.upperBound > range.upperBound
+        }
+    }
   }
 
   private var xScale: Scale {

@@ -35,7 +35,7 @@ extension Report {
           (index == history.best ? "★ " : "") + grouped(evaluation.step),
           fixed(evaluation.epoch, 2), fixed(evaluation.trainLoss, 4),
         ] + scores.map { fixed(evaluation.score($0), 4) } + [
-          evaluation.tokensPerSecond.map { grouped(Int($0)) } ?? "–",
+          evaluation.tokensPerSecond.map { grouped($0) } ?? "–",
           fixed(evaluation.seconds, 2),
           evaluation.peakMegabytes.map { bytesText($0 * 1e6) } ?? "–",
         ]
@@ -138,7 +138,7 @@ extension Report {
         let event = events[index]
         return [
           grouped(event.step), event.kind == "checkpoint" ? "save" : event.kind, event.path,
-          event.bytes.map { bytesText(Double($0)) } ?? "–", durationText(event.seconds),
+          event.bytes.map(bytesText) ?? "–", durationText(event.seconds),
           durationText(event.blockedSeconds), durationText(event.addedSeconds),
         ]
       })

@@ -25,9 +25,13 @@ package struct Report: Sendable {
     Set(runs.map(\.metric)).count == 1 ? runs.first?.metric : nil
   }
 
-  /// The index of the run with the best evaluation, where several decide by the same metric.
+  /// The index of the run with the best evaluation, where several decide by the same metric of the same
+  /// task and rows.
   var bestRun: Int? {
     guard hasSeveral, let metric else { return nil }
+    for key in ["task", "validation_sha256"] where Set(runs.map { $0.setting(key) }).count > 1 {
+      return nil
+    }
     let scores = runs.enumerated().compactMap { index, run in
       run.bestEvaluation?.score(metric).map { (index: index, score: $0) }
     }

@@ -70,7 +70,7 @@ package struct ReportNumbers: Encodable {
     let event: String
     let step: Int
     let path: String
-    let bytes: Int?
+    let bytes: Double?
     let seconds: Double?
     let blockedSeconds: Double?
     let addedSeconds: Double?

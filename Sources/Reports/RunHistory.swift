@@ -99,7 +99,7 @@ package struct RunHistory: Sendable {
     package internal(set) var kind = ""
     package internal(set) var step = 0
     package internal(set) var path = ""
-    package internal(set) var bytes: Int?
+    package internal(set) var bytes: Double?
     package internal(set) var seconds: Double?
     package internal(set) var blockedSeconds: Double?
     package internal(set) var addedSeconds: Double?
@@ -141,8 +141,10 @@ extension RunHistory {
   /// those that lockstep decides by where nobody says.
   package var metric: String {
     if let metric = setting("metric") { return metric }
-    let usual = ["f1", "accuracy", "mse", "loss"]
-    return usual.first { evaluations.first?.scores[$0] != nil } ?? "loss"
+    let scores = evaluations.first?.scores ?? [:]
+    // Classes have an F1 too, beside Matthews' coefficient, and are judged by accuracy.
+    let usual = scores.keys.contains("matthews") ? ["accuracy"] : ["f1", "accuracy", "mse"]
+    return usual.first(where: scores.keys.contains) ?? "loss"
   }
 
   package var bestEvaluation: Evaluation? { best.map { evaluations[$0] } }
@@ -155,9 +157,15 @@ extension RunHistory {
   }
 }
 
-/// Adds arrays of ranks, of which either may be longer.
-func add<Number: AdditiveArithmetic>(_ values: [Number], to sums: inout [Number]) {
+/// Adds arrays of ranks, of which either may be longer. Sums of what no run can have are wrong, and no
+/// reason to stop.
+func add(_ values: [Int], to sums: inout [Int]) { add(values, to: &sums, by: &+) }
+func add(_ values: [Double], to sums: inout [Double]) { add(values, to: &sums, by: +) }
+
+private func add<Number>(
+  _ values: [Number], to sums: inout [Number], by plus: (Number, Number) -> Number
+) {
   for (rank, value) in values.enumerated() {
-    if rank < sums.count { sums[rank] += value } else { sums.append(value) }
+    if rank < sums.count { sums[rank] = plus(sums[rank], value) } else { sums.append(value) }
   }
 }

@@ -88,14 +88,25 @@ extension RunHistory {
 
   private func readState() throws -> State {
     if let holder = lockHolder() { return .running(holder: holder) }
-    if let totalSteps, lastStep >= totalSteps { return .finished(early: false) }
     let file = "\(path)/last/trainer_state.json"
-    guard exists(file) else { return .stopped }
-    var isFinished = false
-    try readObject(ofFile: file) { key, json in
-      if key == "is_finished" { isFinished = try json.readBoolean() } else { try json.skipValue() }
+    guard exists(file) else {
+      // Only run.json and metrics.jsonl were copied, or nothing is saved.
+      return lastStep >= totalSteps ?? .max ? .finished(early: false) : .stopped
     }
-    return isFinished ? .finished(early: true) : .stopped
+    var (step, lastOfAll, isFinished, isEvaluationPending) = (0, Int.max, false, false)
+    try readObject(ofFile: file) { key, json in
+      switch key {
+      case "global_step": step = try json.readInteger()
+      case "max_steps": lastOfAll = try json.readInteger()
+      case "is_finished": isFinished = try json.readBoolean()
+      case "is_evaluation_pending": isEvaluationPending = try json.readBoolean()
+      default: try json.skipValue()
+      }
+    }
+    if isEvaluationPending { return .stopped }
+    if step >= totalSteps ?? lastOfAll { return .finished(early: false) }
+    // A run that was whole, and is to go on for longer, is finished in its checkpoint, too.
+    return isFinished && step < lastOfAll ? .finished(early: true) : .stopped
   }
 
   /// Who holds RUN/lock; nil where nobody does.

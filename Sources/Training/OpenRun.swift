@@ -99,6 +99,7 @@ private final class RunLock {
   private let descriptor: Int32
 
   init(path: String, patience: Duration, whileWaiting: () throws -> Void) throws {
+    // Closed by deinit, also where this throws further down.
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
       throw TrainingError(
@@ -108,24 +109,19 @@ private final class RunLock {
     let deadline = ContinuousClock.now + patience
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
       guard errno == EWOULDBLOCK || errno == EINTR else {
-        let found = String(cString: strerror(errno))
-        close(descriptor)
         throw TrainingError(
-          .data, path, expected: "a file system that locks files", found: found,
+          .data, path, expected: "a file system that locks files",
+          found: String(cString: strerror(errno)),
           remedy: "choose an --output on another file system")
       }
       guard ContinuousClock.now < deadline else {
         let holder = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-        close(descriptor)
         throw TrainingError(
           .usage, path, expected: "a run folder that no other job uses",
           found: "it is held by \(holder.isEmpty ? "another process" : holder)",
           remedy: "wait for that job or choose another --output")
       }
-      do { try whileWaiting() } catch {
-        close(descriptor)
-        throw error
-      }
+      try whileWaiting()
       usleep(100_000)
     }
     let holder = "pid \(getpid()) on \(ProcessInfo.processInfo.hostName)"

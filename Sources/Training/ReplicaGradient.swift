@@ -26,7 +26,7 @@ extension Replica {
 
   /// Tokens that go through the model together: beyond it, activations would take more memory than
   /// the time that larger products save is worth.
-  private static let tokensTogether = 4096
+  static let tokensTogether = 4096
 
   /// How many neighbouring micro-batches a batch should have: a power of two.
   ///

@@ -83,7 +83,7 @@ struct RunConfiguration: Encodable {
     verifyShards = options.verifyShards.rawValue
     saveMode = options.saveMode
     overlap = options.overlap
-    watchdog = options.watchdog.seconds
+    watchdog = options.watchdog
     checkReplicasEvery = options.checkReplicasEvery
     tensorboard = options.tensorboard
     trace = options.trace?.description

@@ -35,7 +35,8 @@ package struct RunPlan: Encodable {
   package struct Memory: Encodable {
     /// Weights, both moments, and the gradients of the micro-batches that are being summed.
     package let state: Int
-    /// Of a micro-batch with its even share of the rows, all of them as long as the longest.
+    /// Of the micro-batches that go through the model together, and of a batch of an evaluation, where all
+    /// rows are as long as the longest.
     package let activations: Int
     /// What a save beside the training copies of weights and moments, on rank 0.
     package let save: Int
@@ -106,6 +107,7 @@ package struct RunPlan: Encodable {
     let state = Trainer.initialState(
       setup, options, communicator, threads: threads, stepsPerEpoch: perEpoch)
     if let resumed = setup.resumed { report.warnOfNewEnd(state, resumed: resumed) }
+    report.warn(ofTraces: options.trace, beyond: state)
     task = setup.configuration.task.rawValue
     start = Self.start(options, setup)
     resumedStep = state.globalStep
@@ -122,7 +124,7 @@ package struct RunPlan: Encodable {
     shares = Self.shares(parts: trajectory.microBatches, ranks: communicator.size)
     memory = Self.memory(
       model, parts: shares.map(\.microBatches).max() ?? 1, trajectory,
-      longest: setup.train.maxLength, threads: threads)
+      longest: (setup.train.maxLength, setup.validation.maxLength), threads: threads)
     resolved = RunConfiguration(
       options, trajectory, state, validation: setup.validation, communicator, threads: threads)
     dropout = setup.configuration.hiddenDropout
@@ -182,20 +184,36 @@ extension RunPlan {
     }
   }
 
-  /// - Parameter parts: The most micro-batches that a rank has.
+  /// - Parameters:
+  ///   - parts: The most micro-batches that a rank has.
+  ///   - longest: Tokens of a row.
   private static func memory(
-    _ model: EncoderModel, parts: Int, _ trajectory: Trajectory, longest: Int, threads: Int
+    _ model: EncoderModel, parts: Int, _ trajectory: Trajectory,
+    longest: (train: Int, validation: Int), threads: Int
   ) -> Memory {
     let float = MemoryLayout<Float>.size
     let layout = model.layout
     // One for each level of the rank's own part of the tree.
     let gradients = parts.trailingZeroBitCount + 1
     let rows = (trajectory.batchSize + trajectory.microBatches - 1) / trajectory.microBatches
+    func floats(tokens: Int, rows: Int, longest: Int, isTraining: Bool) -> Int {
+      // 15 of 100 words are hidden, in a batch of some rows never a quarter.
+      let masked = model.configuration.task == .pretraining ? (tokens + 3) / 4 : 0
+      return Activations.mostFloats(
+        model, tokens: tokens, sequences: rows, longest: longest, masked: masked,
+        isTraining: isTraining, threads: threads)
+    }
+    let together = model.sumsPartsTogether ? parts : 1
+    let training = floats(
+      tokens: max(
+        rows * longest.train, min(together * rows * longest.train, Replica.tokensTogether)),
+      rows: together * rows, longest: longest.train, isTraining: true)
+    let evaluation = floats(
+      tokens: Evaluator.batchSize * longest.validation, rows: Evaluator.batchSize,
+      longest: longest.validation, isTraining: false)
     return Memory(
       state: float * (3 * layout.count + gradients * layout.dense.count),
-      activations: float
-        * Activations.floatCount(
-          model, sequences: rows, length: longest, isTraining: true, threads: threads),
+      activations: float * (training + evaluation),
       save: float * 3 * layout.count)
   }
 }

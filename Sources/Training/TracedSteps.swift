@@ -17,8 +17,12 @@ package struct TracedSteps: Sendable, Equatable, CustomStringConvertible {
   }
 
   package var description: String {
-    ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound):\($0.upperBound)" }
-      .joined(separator: ",")
+    ranges.map(Self.text(of:)).joined(separator: ",")
+  }
+
+  /// As it is given.
+  static func text(of range: ClosedRange<Int>) -> String {
+    range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound):\(range.upperBound)"
   }
 
   /// The range that a step is in.

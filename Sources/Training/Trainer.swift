@@ -57,7 +57,7 @@ package final class Trainer {
     self.interruption = interruption
     try communicator.agree { try options.validate() }
     try communicator.watch(
-      patience: options.watchdog > .zero ? options.watchdog : nil,
+      patience: options.watchdog > 0 ? .seconds(options.watchdog) : nil,
       isStopRequested: { interruption.isSignalled })
     setup = try TrainingSetup(
       options, communicator, report, interruption, readVocabulary: readVocabulary)

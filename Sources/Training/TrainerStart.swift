@@ -94,6 +94,7 @@ extension Trainer {
       report.say("resuming after step \(state.globalStep) of \(state.maxSteps)")
       report.warnOfNewEnd(state, resumed: resumed)
     }
+    report.warn(ofTraces: options.trace, beyond: state)
     report.say(
       "\(replica.count.formatted()) parameters, \(setup.train.rows.formatted()) rows, "
         + "\(stepsPerEpoch) steps an epoch, \(state.maxSteps) steps; "
@@ -110,6 +111,13 @@ extension Trainer {
 }
 
 extension ConsoleReport {
+  /// Says so where the run ends before steps that it should record.
+  func warn(ofTraces traced: TracedSteps?, beyond state: TrainerState) {
+    for range in traced?.ranges ?? [] where range.upperBound > state.maxSteps {
+      warn("--trace \(TracedSteps.text(of: range)): the run ends at step \(state.maxSteps)")
+    }
+  }
+
   /// Says so where a resumed run ends at another step than before.
   func warnOfNewEnd(_ state: TrainerState, resumed: TrainerState) {
     guard resumed.maxSteps != state.maxSteps else { return }

@@ -139,8 +139,8 @@ package struct TrainingOptions: Sendable {
   package var saveMode: SaveMode = .async
   package var overlap: Overlap = .auto
   package var verifyShards: ShardVerification = .start
-  /// How long a rank may give no sign of life before the job ends; zero for ever.
-  package var watchdog = Duration.seconds(300)
+  /// Seconds that a rank may give no sign of life before the job ends; zero for ever.
+  package var watchdog = 300.0
   /// Steps between comparisons of the ranks' parameters; 0 for none.
   package var checkReplicasEvery = 100
   /// Whether RUN/tensorboard is written.

@@ -170,7 +170,7 @@ extension TrainingOptions {
     try inRange(maxShardBytes, "--max-shard-size", from: 1)
     try inRange(stopAt, "--stop-at", from: 1)
     try inRange(checkReplicasEvery, "--check-replicas-every", from: 0)
-    try inRange(watchdog.seconds, "--watchdog", from: 0, to: 1e6)
-    if watchdog > .zero { try inRange(watchdog.seconds, "--watchdog", from: 1) }
+    try inRange(watchdog, "--watchdog", from: 0, to: 1e6)
+    if watchdog > 0 { try inRange(watchdog, "--watchdog", from: 1) }
   }
 }

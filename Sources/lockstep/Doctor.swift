@@ -84,7 +84,7 @@ struct Doctor: ParsableCommand {
       threads: threads ?? defaultThreads(localRanks: communicator.localSize))
     let (needs, omitted) = try communicator.agree { try self.needs() }
     let hasVectors = try communicator.sumAll([own.processor.vectors == .none ? 1 : 0])[0] == 0
-    if measure, hasVectors { own.speed = try speed(communicator, own.threads) }
+    if measure, hasVectors { own.speed = try speed(communicator, own) }
     let ranks = try communicator.gatherFacts(own)
     let measurement = measure ? try Measurement(communicator, ranks) : nil
     return Examination(
@@ -100,10 +100,11 @@ struct Doctor: ParsableCommand {
   }
 
   /// What each rank computes while the others do.
-  private func speed(_ communicator: Communicator, _ threads: Int) throws -> RankFacts.Speed {
+  private func speed(_ communicator: Communicator, _ own: RankFacts) throws -> RankFacts.Speed {
     communicator.enter("the measurement of cores")
     // No more threads than cores that it may use: what it has too many is a finding already.
-    let pool = ThreadPool(threads: threads)
+    let cores = own.cores.physicalCount(own.cores.allowed)
+    let pool = ThreadPool(threads: min(own.threads, max(1, cores)))
     _ = try communicator.sumAll([0])
     let found = try communicator.agree { try MachineCeilings(pool) }
     return RankFacts.Speed(gflops: found.gflops, gigabytesPerSecond: found.gigabytesPerSecond)

@@ -29,8 +29,11 @@ struct Recipe {
   ///
   /// - Throws: `TrainingError` naming file, line and key.
   init(path: String) throws {
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw wrong(path, expected: "a readable YAML file", found: "none")
+    let text: String
+    do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+      throw TrainingError(
+        .usage, path, expected: "a YAML file in UTF-8", found: error.localizedDescription,
+        remedy: "name a recipe, such as one of launch/recipes")
     }
     let root: Node?
     do {
@@ -115,7 +118,7 @@ extension Recipe.Entry {
     } else if let items = node.sequence, let values = items.scalars {
       value = values.joined(separator: ",")
     } else {
-      throw wrong(place, expected: "a value or a list", found: "a mapping")
+      throw wrong(place, expected: "a value or a list of values", found: "what nests deeper")
     }
     if flag.isSwitch {
       guard value == "true" || value == "false" else {

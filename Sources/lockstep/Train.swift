@@ -226,7 +226,7 @@ struct Train: ParsableCommand {
     options.saveMode = saveMode
     options.overlap = overlap
     options.verifyShards = verifyShards
-    options.watchdog = .seconds(watchdog)
+    options.watchdog = watchdog
     options.checkReplicasEvery = checkReplicasEvery
     options.tensorboard = tensorboard
     options.trace = trace

@@ -166,11 +166,15 @@ class SlurmJobs:
     def seeds(self):
         array, _, log = self.submit("seeds.sbatch", "seeds", [*ONE_NODE, "--array=42,43%2"])
         found = [runs.RunFolder(self.tests.folder / "seeds" / f"seed-{seed}") for seed in (42, 43)]
-        self.trains(found[0], f"{array}_42")
-        self.cluster.run("scancel", "--batch", "--signal=USR1", f"{array}_42")
+        for seed, run in zip((42, 43), found):
+            self.trains(run, f"{array}_{seed}")
+            self.cluster.run("scancel", "--batch", "--signal=USR1", f"{array}_{seed}")
         self.ended_well("the seed of the reference, stopped and requeued", f"{array}_42", found[0], log, restarts=1)
+        # The last task, whose job has the array's number.
         state = self.cluster.wait_for_end(f"{array}_43")
-        wrong = [] if state == "COMPLETED" else [f"expected COMPLETED, found {state}"]
+        restarts = self.cluster.field(f"{array}_43", "Restarts")
+        wrong = [] if (state, restarts) == ("COMPLETED", "1") else [
+            f"expected COMPLETED after 1 restart, found {state} after {restarts}"]
         wrong += found[1].problems(STEPS)
         if not wrong and found[1].digest().weights == self.reference.weights:
             wrong.append("two seeds ended with the same weights")

@@ -45,13 +45,14 @@ import Testing
     lines[40] = #"{"title": "a long violin"}"#
     lines[50] = #"{"text": "a long violin", "id": 1e999}"#
     lines[51] = #"{"text": "a long violin", "words": ["a", "long"]}"#
+    lines[52] = #"{"text": "a long violin", "pair": "and a short one"}"#
     let (status, rows, errors) = try predict(
       model, ["--input", "jsonl"], input: lines.joined(separator: "\n"))
     #expect(status == 65)
-    #expect(errors.contains("80 rows") && errors.contains("4 lines with errors"))
+    #expect(errors.contains("80 rows") && errors.contains("5 lines with errors"))
     #expect(rows.count == 80)
     #expect(rows[0]["id"] as? String == "the first")
-    for index in 1..<80 where ![7, 40, 50, 51].contains(index) {
+    for index in 1..<80 where ![7, 40, 50, 51, 52].contains(index) {
       #expect(rows[index]["id"] as? Int == index)
       #expect(rows[index]["labels"] as? [String] == rows[0]["labels"] as? [String])
     }
@@ -62,6 +63,7 @@ import Testing
         == "expected the key text, words or question, found the keys `title`")
     #expect((rows[50]["error"] as? String)?.hasPrefix("expected an id that is") == true)
     #expect((rows[51]["error"] as? String)?.hasPrefix("expected one of the keys text") == true)
+    #expect((rows[52]["error"] as? String)?.hasPrefix("expected one text: --pairs") == true)
     let mark = try predict(model, [], input: "\u{FEFF}a long violin\n")
     #expect(mark.rows.first?["text"] as? String == "a long violin")
     let control = try Program.run(

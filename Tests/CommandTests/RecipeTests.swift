@@ -47,6 +47,8 @@ import Testing
       ("recipe: other.yaml\n", ["wrong.yaml:1", "a flag of train", "\"recipe\""]),
       ("epochs: 3\nepochs: 4\n", ["wrong.yaml", "duplicated key"]),
       ("dropout: 2\n", ["wrong.yaml: --dropout", "a value from 0.0 to 0.999", "2.0"]),
+      ("watchdog: .inf\n", ["wrong.yaml", "watchdog"]),
+      ("watchdog: 1e30\n", ["wrong.yaml: --watchdog", "a value from 0.0 to 1000000.0"]),
       ("micro-batches: 3\n", ["wrong.yaml: --micro-batches", "a power of two"]),
       ("- epochs\n", ["wrong.yaml", "a mapping of flags"]),
     ])

@@ -49,6 +49,20 @@ import Testing
     #expect(one.finding("shared-memory")?.severity == .warning)
   }
 
+  @Test("a single process asks /dev/shm for the ranks of the launch line, not one a core")
+  func plannedSharedMemory() {
+    let examination = Examination([
+      rank(threads: 32) {
+        let all = CPUSet(0...31)
+        ($0.cores.online, $0.cores.usable, $0.cores.allowed) = (all, all, all)
+        $0.sharedMemory = VolumeFacts(
+          path: "/dev/shm", type: "tmpfs", total: 64 << 20, free: 64 << 20)
+      }
+    ])
+    #expect(examination.findings == [])
+    #expect(examination.launch.command.hasPrefix("launch/local -n 2 "))
+  }
+
   @Test("a /dev/shm that the running ranks have filled with their own segments is no finding")
   func fullSharedMemory() {
     let filled = VolumeFacts(path: "/dev/shm", type: "tmpfs", total: 9 << 20, free: 1 << 20)
@@ -72,8 +86,9 @@ import Testing
     let finding = try #require(examination.finding("peer-memory"))
     #expect(finding.ranks == [0, 1, 2, 3])
     #expect(finding.hosts == hosts)
-    #expect(examination.launch.command.contains("--mca btl_vader_single_copy_mechanism none"))
-    #expect(examination.launch.command.contains("--map-by ppr:2:node:PE=4"))
+    #expect(
+      examination.launch.command.hasPrefix(
+        "OMPI_MCA_btl_vader_single_copy_mechanism=none cluster/ssh/run --hostfile HOSTS -n 4 "))
   }
 
   @Test("memory below what the model needs is an error, and a control group's limit is named")

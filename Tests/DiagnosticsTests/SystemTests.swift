@@ -56,6 +56,26 @@ import Testing
     #expect(found.processors == CPUSet([4, 5]))
   }
 
+  @Test("a file's pages that the kernel takes back first are no use of memory, in both versions")
+  func cache() throws {
+    let group = "/sys/fs/cgroup/box"
+    let unified = try MadeUpSystem([
+      "/proc/self/cgroup": "0::/box", group + "/memory.max": "8000",
+      group + "/memory.current": "7500",
+      group + "/memory.stat": "anon 100\nactive_file 300\ninactive_file 7000",
+    ])
+    defer { unified.remove() }
+    #expect(ControlGroup(unified.files).memoryUsed == 500)
+    let old = "/sys/fs/cgroup/memory/box"
+    let legacy = try MadeUpSystem([
+      "/proc/self/cgroup": "4:memory:/box", old + "/memory.limit_in_bytes": "8000",
+      old + "/memory.usage_in_bytes": "7500",
+      old + "/memory.stat": "inactive_file 1\ntotal_inactive_file 9000",
+    ])
+    defer { legacy.remove() }
+    #expect(ControlGroup(legacy.files).memoryUsed == 0)
+  }
+
   @Test("limits of version 1 are read by controller, also where the group's own path is hidden")
   func legacy() throws {
     let system = try MadeUpSystem([
@@ -101,6 +121,14 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: system.root) == ["a"])
   }
 
+  @Test("a file system of 2^64 bytes is as large as can be said")
+  func boundless() {
+    #expect(VolumeFacts.bytes(1 << 40, of: (1 << 24) - 1) == .max)
+    #expect(VolumeFacts.bytes((1 << 40) - 1, of: 1 << 24) == .max)
+    #expect(VolumeFacts.bytes(.max, of: 0) == 0)
+    #expect(VolumeFacts.bytes(3, of: 4096) == 12288)
+  }
+
   @Test(
     "what started a rank is read from its environment",
     arguments: [
@@ -110,39 +138,5 @@ import Testing
     ] as [(String, [String: String], String)])
   func launcher(source: String, environment: [String: String], name: String) {
     #expect(LauncherFacts(size: 2, source: source, environment: environment).name == name)
-  }
-
-  @Test("a Slurm job's shape makes the launch line")
-  func slurm() throws {
-    let facts = LauncherFacts(
-      size: 8, source: "SLURM_STEP_NUM_TASKS",
-      environment: [
-        "PMIX_RANK": "0", "SLURM_JOB_ID": "77", "SLURM_JOB_NUM_NODES": "4", "SLURM_NTASKS": "8",
-        "SLURM_CPUS_PER_TASK": "3", "OMPI_MCA_btl": "self,tcp", "OMPI_MCA_orte_x": "1",
-      ])
-    #expect(facts.batch?.tasks == 8)
-    #expect(facts.variables == ["OMPI_MCA_btl": "self,tcp"])
-    let plan = Examination([rank(0, of: 8, threads: 3) { $0.launcher = facts }]).launch
-    #expect(plan.ranks == 8)
-    #expect(plan.threads == 3)
-    #expect(
-      plan.command.hasPrefix(
-        "srun --mpi=pmix -n 8 --ntasks-per-node=2 --cpus-per-task=3 --cpu-bind=cores "))
-  }
-
-  @Test(
-    "on one machine launch/local is the launch line, a rank for each NUMA node and at least two")
-  func local() {
-    #expect(
-      Examination([rank()]).launch.command.hasPrefix(
-        "launch/local -n 2 --threads 4 -- lockstep train "))
-    let wide = rank {
-      $0.cores.numaNodes = (0...3).map {
-        .init(number: $0, processors: CPUSet(2 * $0...2 * $0 + 1))
-      }
-    }
-    let plan = Examination([wide]).launch
-    #expect(plan.ranks == 4)
-    #expect(plan.threads == 2)
   }
 }

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "launch" / "sample" / "tasks"
-STRANGE = ["a|b", "<b>&amp;</b>", "`x` *y*", "no", "[l](u)", "~", "$x$", "1e3", "# h", "ü\u200b"]
+STRANGE = ["a|b", "a|\u0301`\u0301b", "<b>&amp;</b>", "`x` *y*", "no", "[l](u)", "~", "$x$", "1e3", "# h", "ü\u200b"]
 # task, files, pipeline, options of shard
 TASKS = [
     ("multi-class", "topics-{}.tsv", "text-classification", []),

@@ -23,7 +23,7 @@ stub "$scratch/bin/scontrol" 'case "$*" in
   esac'
 stub "$scratch/site/.build/release/lockstep" "$wait_for_usr1"
 export SLURM_SUBMIT_DIR=$scratch/site SLURM_JOB_ID=17 SLURM_NTASKS=2 SLURM_CPUS_PER_TASK=1 \
-  SLURM_JOB_NUM_NODES=2 SLURM_JOB_NODELIST=node1 SLURM_ARRAY_TASK_ID=7 \
+  SLURM_JOB_NUM_NODES=2 SLURM_JOB_NODELIST=node1 SLURMD_NODENAME=node1 SLURM_ARRAY_TASK_ID=7 \
   MODEL='a model' SLURM_CALLS=$scratch/calls PATH=$scratch/bin:$PATH
 
 # play_squeue STATE [END]: what Slurm says of the job.
@@ -50,23 +50,37 @@ submit() {
   out=$(<"$scratch/out") err=$(<"$scratch/err") calls=$(cat "$scratch/calls" 2>/dev/null)
 }
 
-queues_again() { # SCRIPT LAUNCHER PATTERN
+queues_again() { # SCRIPT LAUNCHER PATTERN [JOB]
   play_squeue RUNNING
   # shellcheck disable=SC2031
   [[ $2 == local ]] || stub "$scratch/bin/$2" "$wait_for_usr1"
   local -x LAUNCHER=$2
   submit "$1"
   expect_status 75
-  expect_equal 'calls' 'scontrol requeue 17' "$calls"
+  expect_equal 'calls' "scontrol requeue ${4-17}" "$calls"
   expect_match 'command' "$3" "$out"
   [[ $2 == local ]] || rm -- "$scratch/bin/$2"
 }
 
 one_node() { queues_again one-node.sbatch local 'train .*--model a model .*--epochs 2'; }
 by_srun() { queues_again several-nodes.sbatch srun '--mpi=pmix --ntasks=2 --cpus-per-task=1 .*--cpu-bind=cores .*train .*--threads 1'; }
+leaves_binding_to_a_hint() {
+  play_squeue RUNNING
+  local -x SLURM_HINT=nomultithread
+  stub "$scratch/bin/srun" 'echo "rank: $*"'
+  run "$repository/cluster/slurm/run" -- true
+  expect_no_match 'command' 'cpu-bind' "$out"
+  run "$repository/cluster/slurm/run" --no-bind -- true
+  expect_match 'command' '--cpu-bind=none' "$out"
+  rm -- "$scratch/bin/srun"
+}
 by_mpirun() { queues_again several-nodes.sbatch mpirun '-n 2 .*--map-by slot:PE=1 --bind-to core .*train .*--threads 1'; }
 preemptible() { queues_again preemptible.sbatch srun 'train .*--save-every 200 --epochs 2'; }
-seeds() { queues_again seeds.sbatch srun 'train .*--output run/seed-7 --seed 7 --epochs 2'; }
+seeds() {
+  # The last task's job has the array's number.
+  local -x SLURM_ARRAY_JOB_ID=17
+  queues_again seeds.sbatch srun 'train .*--output run/seed-7 --seed 7 --epochs 2' 17_7
+}
 
 leaves_a_cancelled_job() {
   play_squeue COMPLETING
@@ -99,6 +113,11 @@ queues_what_lost_a_node() {
   submit several-nodes.sbatch
   expect_status 70
   expect_no_match 'calls when all nodes answer' 'requeue' "$calls"
+  stub "$scratch/bin/srun" 'exit 70'
+  submit several-nodes.sbatch
+  expect_status 70
+  expect_no_match 'calls when not even this node answers' 'requeue' "$calls"
+  expect_match 'standard error' 'starts nothing on this node either' "$err"
   rm -- "$scratch/bin/srun"
 }
 
@@ -164,7 +183,7 @@ play_ssh() {
   stub "$scratch/bin/ssh" 'host=' 'for word; do case $word in node*) host=$word ;; esac; done' 'case $host in
     node1) mpirun --version | head -n 1 ;;
     node2) echo "Host key verification failed." >&2; exit 255 ;;
-    node3) echo absent; mpirun --version | head -n 1 ;;
+    node3) echo "Authorized users only" >&2; echo absent; mpirun --version | head -n 1 ;;
     node4) echo "mpirun (Open MPI) 3.1.0" ;;
   esac'
 }
@@ -183,6 +202,7 @@ names_machines_that_cannot_be_used() {
 
 test_that 'a job on one node checkpoints on USR1 and is queued again' one_node
 test_that 'a job of srun checkpoints on USR1 and is queued again' by_srun
+test_that 'a hint of the job binds the ranks of srun' leaves_binding_to_a_hint
 test_that 'a job of mpirun checkpoints on USR1 and is queued again' by_mpirun
 test_that 'a preemptible job likewise' preemptible
 test_that 'a seed of an array likewise, in a folder of its own' seeds

@@ -69,6 +69,38 @@ import Testing
     #expect(Scale.robust([1, 50]) == [1, 50])
   }
 
+  @Test("a point beyond the scale counts once, and one of many that a bucket stands for counts too")
+  func outliers() throws {
+    for (steps, count) in [(104, 1), (4000, 1)] {
+      let lines = (1...steps).map {
+        Lines.step($0, loss: $0 == steps / 2 ? 90 : 0.5 + 1e-3 * Double($0 % 9))
+      }
+      let folder = try TemporaryRun(metrics: lines.joined())
+      let page = Report(runs: [try RunHistory(folder: folder.path)]).page()
+      #expect(page.contains("\(count) points lie beyond"), "\(steps) steps")
+    }
+  }
+
+  @Test("runs side by side: thresholds stay with their run, and only like is compared with like")
+  func sideBySide() throws {
+    let hash = #""metric":"f1","task":"multi-label","validation_sha256""#
+    let first = try TemporaryRun(
+      configuration: #"{\#(hash):"a","label_names":["joy","anger"]}"#,
+      metrics: Lines.evaluation(1, f1: "0.5"))
+    let second = try TemporaryRun(
+      configuration: #"{\#(hash):"a","label_names":["joy","fear"]}"#,
+      metrics: Lines.evaluation(1, f1: "0.75"))
+    let other = try TemporaryRun(
+      configuration: #"{\#(hash):"b","label_names":["joy","fear"]}"#,
+      metrics: Lines.evaluation(1, f1: "0.75"))
+    let alike = try Report(folders: [first.path, second.path])
+    #expect(alike.bestRun == 1)
+    #expect(
+      alike.page().contains(
+        #"<span class="line run-0">–</span><span class="line run-1">0.50</span>"#))
+    #expect(try Report(folders: [first.path, other.path]).bestRun == nil)
+  }
+
   @Test("numbers are short and keep their size")
   func numbers() {
     #expect(significant(0.349912, 4) == "0.3499")

@@ -108,6 +108,55 @@ import Testing
     #expect(try RunHistory(folder: folder.path).state == .stopped)
   }
 
+  @Test(
+    "the last checkpoint tells a run that is whole from one with something left to do",
+    arguments: [
+      (4, 4, false, true, .finished(early: false)), (4, 4, true, false, .stopped),
+      (3, 4, false, true, .finished(early: true)), (3, 4, false, false, .stopped),
+      // Whole at 3 steps, then told to go on to 4.
+      (3, 3, false, true, .stopped),
+    ] as [(Int, Int, Bool, Bool, RunHistory.State)])
+  func readsState(
+    step: Int, lastOfAll: Int, isPending: Bool, isFinished: Bool, state: RunHistory.State
+  ) throws {
+    let folder = try TemporaryRun(configuration: #"{"total_steps":4}"#, metrics: Lines.step(4))
+    try FileManager.default.createDirectory(
+      atPath: folder.path + "/last", withIntermediateDirectories: false)
+    try folder.write(
+      "last/trainer_state.json",
+      """
+      {"global_step":\(step),"max_steps":\(lastOfAll),"is_evaluation_pending":\(isPending),
+      "is_finished":\(isFinished),"log_history":[]}
+      """)
+    #expect(try RunHistory(folder: folder.path).state == state)
+  }
+
+  @Test("classes that no run.json describes are judged by accuracy, though they have an F1")
+  func judgesClasses() throws {
+    let folder = try TemporaryRun(
+      configuration: nil,
+      metrics: #"{"event":"evaluation","step":1,"f1":0.5,"accuracy":0.5,"matthews":0.1}"# + "\n")
+    #expect(try RunHistory(folder: folder.path).metric == "accuracy")
+  }
+
+  @Test("numbers that no run has make a page or an error with its line")
+  func survivesHugeNumbers() throws {
+    let folder = try TemporaryRun(
+      metrics: Lines.step(1, tokens: "[\(Int.max)]") + Lines.step(2, tokens: "[\(Int.max)]")
+        + Lines.timing(2).replacingOccurrences(of: "400", with: "\(Int.max)")
+        + Lines.timing(4).replacingOccurrences(of: "400", with: "\(Int.max)")
+        + Lines.evaluation(2, f1: "1e300").replacingOccurrences(of: ":7000", with: ":1e300")
+        + #"{"event":"checkpoint","step":4,"bytes":1e300,"seconds":1e20}"# + "\n")
+    let run = try RunHistory(folder: folder.path)
+    #expect(Report(runs: [run, run]).page().contains("1e300"))
+    try folder.write(
+      "metrics.jsonl",
+      Lines.step(1)
+        + Lines.evaluation(2, f1: "0.5").replacingOccurrences(of: "[9,0]", with: "[9,1e300]"))
+    let error = try #require(throws: ReportError.self) { try RunHistory(folder: folder.path) }
+    #expect(error.place.hasPrefix(folder.path + "/metrics.jsonl:2"))
+  }
+
   @Test("ranks that come later are added, and 40,000 steps stay few points")
   func staysSmall() throws {
     var text = Lines.step(1, tokens: "[100]")

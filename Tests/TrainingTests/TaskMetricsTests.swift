@@ -1,6 +1,7 @@
 import Encoders
 import Foundation
 import GoldenFolders
+import Reports
 import Testing
 
 @testable import Training
@@ -224,6 +225,8 @@ import Testing
         guard let value = metrics.score(name), value != 0 else { continue }
         let score = BestMetric(rawValue: name).score(metrics)
         #expect(score == (less.contains(name) ? -value : value), "\(task): \(name)")
+        // Reports, which have nothing of a trainer, know it by themselves.
+        #expect(RunHistory.isError(name) == less.contains(name), "\(name)")
       }
     }
   }

@@ -106,11 +106,11 @@ extension PredictionRow {
         expected: "the key text, words or question", found: found)
     }
     pair = values["pair"] ?? values["context"]
-    guard !hasPair || pair != nil else {
-      throw BadLine(expected: "the key pair or context", found: found)
+    guard hasPair == (pair != nil) else {
+      throw BadLine(
+        expected: hasPair ? "the key pair or context" : "one text: --pairs takes two", found: found)
     }
     (self.text, self.words, self.id) = (text, words, id)
-    if !hasPair { pair = nil }
   }
 
   private static func id(of bytes: ArraySlice<UInt8>) throws -> JSONValue {
