@@ -26,9 +26,9 @@ export SLURM_SUBMIT_DIR=$scratch/site SLURM_JOB_ID=17 SLURM_NTASKS=2 SLURM_CPUS_
   SLURM_JOB_NUM_NODES=2 SLURM_JOB_NODELIST=node1 SLURMD_NODENAME=node1 SLURM_ARRAY_TASK_ID=7 \
   MODEL='a model' SLURM_CALLS=$scratch/calls PATH=$scratch/bin:$PATH
 
-# play_squeue STATE [END]: what Slurm says of the job.
+# play_squeue STATE [END [JOB]]: what Slurm says of the job.
 play_squeue() {
-  stub "$scratch/bin/squeue" "case \"\$*\" in *'--jobs 17'*%T*) echo $1 ;; *'--jobs 17'*%e*) echo ${2-N/A} ;; esac"
+  stub "$scratch/bin/squeue" "case \"\$*\" in *'--jobs ${3-17} '*%T*) echo $1 ;; *'--jobs ${3-17} '*%e*) echo ${2-N/A} ;; esac"
 }
 
 # submit SCRIPT [SIGNAL]: runs it until its command says a line with `rank`, then sends it USR1.
@@ -51,7 +51,7 @@ submit() {
 }
 
 queues_again() { # SCRIPT LAUNCHER PATTERN [JOB]
-  play_squeue RUNNING
+  play_squeue RUNNING N/A "${4-17}"
   # shellcheck disable=SC2031
   [[ $2 == local ]] || stub "$scratch/bin/$2" "$wait_for_usr1"
   local -x LAUNCHER=$2

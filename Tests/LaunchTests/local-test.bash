@@ -5,7 +5,8 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/checks.bash"
 rank=$repository/Tests/LaunchTests/rank
 cores=$(lscpu --parse=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
 whole_machine=no
-if (($(env -u OMP_NUM_THREADS nproc) == $(getconf _NPROCESSORS_ONLN))); then whole_machine=yes; fi
+if (($(env -u OMP_NUM_THREADS nproc) == $(getconf _NPROCESSORS_ONLN))) &&
+  ! grep -q '^[0-9]' /sys/fs/cgroup/cpu.max 2>/dev/null; then whole_machine=yes; fi
 
 lines() { sort <<<"$out"; }
 
@@ -23,6 +24,16 @@ binds() {
   expect_no_match 'standard error' 'not bound' "$err"
   run "$launch/local" -n 1 --threads 2 -- "$rank" 0
   expect_match 'place of a rank with 2 threads' 'on [0-9]+[,-][0-9]+ ' "$out"
+}
+
+binds_without_lscpu() {
+  mkdir -p -- "$scratch/bin"
+  printf '#!/usr/bin/env bash\nexit 1\n' >"$scratch/bin/lscpu"
+  chmod +x "$scratch/bin/lscpu"
+  PATH=$scratch/bin:$PATH run "$launch/local" -n 1 -- "$rank" 0
+  expect_status 0
+  if [[ $whole_machine == yes ]]; then expect_no_match 'standard error' 'not bound' "$err"; fi
+  rm -- "$scratch/bin/lscpu"
 }
 
 shares_cores() {
@@ -155,6 +166,7 @@ survives_a_long_tmpdir() {
 
 test_that 'each rank is started, with one BLAS thread' starts_ranks
 test_that 'ranks that fit get cores of their own' binds
+test_that 'where lscpu finds nothing, every CPU counts as a core' binds_without_lscpu
 test_that 'ranks that do not fit share the cores, and a note says so' shares_cores
 test_that 'the exit code is that of the rank that failed' returns_exit_codes
 test_that 'bad usage exits 64' refuses_bad_usage
